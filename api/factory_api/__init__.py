@@ -1,0 +1,1 @@
+"""The REST interface and event streams of Factory Studio."""

@@ -1,0 +1,1 @@
+"""The Factory Studio kernel: hooks, contracts, specifications, plans, durable builds."""

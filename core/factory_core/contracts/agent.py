@@ -1,0 +1,139 @@
+"""Agents: what turns one task's inputs into files and findings."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Any, Protocol
+
+from msgspec import Struct
+
+from factory_core.contracts.blueprint import Blueprint
+from factory_core.contracts.files import FileRef, Produced
+from factory_core.contracts.sandbox import Limits, SandboxResult
+from factory_core.contracts.template import TemplatePackage
+
+__all__ = [
+    "Agent",
+    "CaseResult",
+    "Finding",
+    "FindingLevel",
+    "GateResult",
+    "Outcome",
+    "Spawn",
+    "Tools",
+    "Work",
+]
+
+
+class FindingLevel(StrEnum):
+    INFO = "info"
+    WARNING = "warning"
+    ERROR = "error"
+
+
+class Finding(Struct, frozen=True, kw_only=True):
+    """Something an agent noticed."""
+
+    level: FindingLevel
+    code: str
+    message: str
+    path: str = ""
+    line: int = 0
+
+
+class GateResult(Struct, frozen=True, kw_only=True):
+    """A check that ran. ``figure`` and ``limit`` are text, such as ``91.4 %`` and ``>= 85 %``."""
+
+    name: str
+    passed: bool
+    figure: str = ""
+    limit: str = ""
+    detail: str = ""
+    """The last lines of the output, when it failed."""
+
+
+class CaseResult(Struct, frozen=True, kw_only=True):
+    """How an acceptance case ended."""
+
+    name: str
+    passed: bool
+    requirements: tuple[str, ...] = ()
+    detail: str = ""
+
+
+class Spawn(Struct, frozen=True, kw_only=True):
+    """A further task, inserted with the parent's commit as ``<parent>/<behaviour>/<n>``."""
+
+    behaviour: str
+    n: int
+    agent: str
+    title: str = ""
+    params: dict[str, str] = {}
+
+
+class Work(Struct, frozen=True, kw_only=True):
+    """All that one task may read. Equal work and equal agent version give an equal outcome."""
+
+    task: str
+    params: dict[str, str]
+    """From the plan: ``work`` (name of the WorkSpec), ``node`` (entity, endpoint, view or case) and its own."""
+    blueprint: Blueprint
+    """Narrowed to what the task's scope may read."""
+    template: TemplatePackage
+    inputs: tuple[FileRef, ...]
+    """The files of all tasks it stands after, paths unique."""
+    upstream: dict[str, dict[str, Any]] = {}
+    """``task id -> Outcome.data`` of the tasks it stands directly after."""
+
+
+class Outcome(Struct, frozen=True, kw_only=True):
+    """What came of it. ``failure`` set = the task failed, for the reason it gives; nothing else of it is then kept but
+    findings and gates."""
+
+    files: tuple[Produced, ...] = ()
+    findings: tuple[Finding, ...] = ()
+    gates: tuple[GateResult, ...] = ()
+    cases: tuple[CaseResult, ...] = ()
+    data: dict[str, Any] = {}
+    """Small JSON for the tasks after it."""
+    spawn: tuple[Spawn, ...] = ()
+    failure: str = ""
+
+
+class Tools(Protocol):
+    """What the kernel lends an agent for one task."""
+
+    async def read(self, ref: FileRef) -> bytes:
+        """The content of an input."""
+        ...
+
+    async def log(self, message: str, *, level: str = "info") -> None:
+        """A line in the build's log."""
+        ...
+
+    async def run(
+        self,
+        command: tuple[str, ...],
+        files: tuple[FileRef | Produced, ...],
+        *,
+        limits: Limits | None = None,
+        environment: dict[str, str] | None = None,
+        collect: tuple[str, ...] = (),
+    ) -> tuple[SandboxResult, tuple[Produced, ...]]:
+        """Run a command in the sandbox over a private copy of ``files``, with the template's toolchain at /toolchain
+        (``python`` in the command is its interpreter). ``collect`` are glob patterns of files to bring back.
+        Raises SandboxUnavailable."""
+        ...
+
+
+class Agent(Protocol):
+    """One kind of work. Deterministic agents are pure functions of ``Work``; only ``tools.run`` leaves the process."""
+
+    name: str
+    """The kind: ``analyzer``, ``architect``, ``builder`` … of features.md F6."""
+    version: str
+    """Part of the memo key: change it when the outcome for equal work changes."""
+
+    async def run(self, work: Work, tools: Tools) -> Outcome:
+        """Do the task. An exception is a crash (retried); ``Outcome.failure`` is a verdict (not retried)."""
+        ...

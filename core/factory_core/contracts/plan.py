@@ -1,0 +1,84 @@
+"""A plan: the graph of tasks of one build. Data, never replayed code."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from msgspec import Struct
+
+from factory_core.contracts.blueprint import Blueprint
+from factory_core.contracts.template import TemplatePackage
+
+__all__ = ["Plan", "PlannedTask", "Planner", "Quote", "Team"]
+
+
+class PlannedTask(Struct, frozen=True, kw_only=True):
+    """One node of the graph."""
+
+    id: str
+    """Unique in the plan and the same for the same spec, such as ``models/Card`` or ``barrier/phase_1_foundation``."""
+    agent: str
+    """Kind of agent; ``barrier`` costs nothing and does nothing."""
+    title: str
+    team: str
+    phase: str
+    after: tuple[str, ...] = ()
+    params: dict[str, str] = {}
+    scope: str = "project"
+    """What of the blueprint it reads: ``project`` or ``entity:Card``."""
+    requirements: tuple[str, ...] = ()
+    seconds: float = 0.0
+    priority: int = 0
+    """Larger first among ready tasks: the length of the longest path from here to the end, in milliseconds."""
+    optional: bool = False
+    """In a phase with ``blocking: false``: dropped, and reported, when the build's time is up."""
+    always: bool = False
+    """Runs when all tasks before it have ended, however they ended: the delivery of the report."""
+    line: int = 0
+
+
+class Team(Struct, frozen=True, kw_only=True):
+    """A group of agents with a share of the cap. ``asked_*`` is what the spec's hints ask for, ``agents`` what it gets."""
+
+    name: str
+    agents: int
+    asked_low: int = 0
+    asked_high: int = 0
+    percent: float = 0.0
+    line: int = 0
+
+
+class Quote(Struct, frozen=True, kw_only=True):
+    """What the build will take. Money in nano-dollars (1e-9 USD); 0 without a model."""
+
+    tasks: int
+    agents: int
+    total_seconds: float
+    critical_seconds: float
+    nano_usd: int = 0
+
+
+class Plan(Struct, frozen=True, kw_only=True):
+    """The whole graph, in topological order."""
+
+    tasks: tuple[PlannedTask, ...]
+    teams: tuple[Team, ...]
+    phases: tuple[str, ...]
+    critical_path: tuple[str, ...]
+    quote: Quote
+    scale: float
+    """Agents granted over agents asked for; 1.0 when the hints stay under the cap or there are none."""
+    paradigm: str
+    assumptions: tuple[str, ...] = ()
+    applied: tuple[str, ...] = ()
+    """Paths of spec nodes that shaped the plan."""
+
+
+class Planner(Protocol):
+    """A strategy: blueprint and template to a plan. Pure, so that the same spec always gives the same plan."""
+
+    name: str
+
+    def plan(self, blueprint: Blueprint, template: TemplatePackage, *, max_agents: int | None = None) -> Plan:
+        """Raises PlanError when the template cannot build this blueprint."""
+        ...

@@ -1,0 +1,76 @@
+"""Where generated code runs, and what bounds it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Protocol
+
+from msgspec import Struct
+
+__all__ = ["Limits", "ProbeRow", "Sandbox", "SandboxJob", "SandboxResult"]
+
+
+class Limits(Struct, frozen=True, kw_only=True):
+    """Bounds of one run. Sizes in bytes, times in seconds."""
+
+    wall_seconds: float = 60.0
+    cpu_seconds: int = 60
+    memory_bytes: int = 1 << 30
+    processes: int = 64
+    file_bytes: int = 100 << 20
+    """Largest single file."""
+    tmp_bytes: int = 64 << 20
+    """Size of the private /tmp."""
+    work_bytes: int = 256 << 20
+    """What may be written in the work folder, all files together."""
+    open_files: int = 256
+    output_bytes: int = 1 << 20
+    """How much of stdout and of stderr is kept; the rest is counted and dropped."""
+
+
+class SandboxJob(Struct, frozen=True, kw_only=True):
+    """One command. It sees ``work`` read-write at /work (its current folder), each of ``mounts`` read-only, and nothing
+    else of the host but the system's libraries and the interpreter."""
+
+    command: tuple[str, ...]
+    work: Path
+    mounts: dict[str, Path] = {}
+    """``path inside -> folder outside``, read-only."""
+    environment: dict[str, str] = {}
+    """The whole environment besides PATH, HOME=/tmp and LANG."""
+    limits: Limits = Limits()
+    stdin: bytes = b""
+
+
+class SandboxResult(Struct, frozen=True, kw_only=True):
+    """How the command ended. ``exit_code`` is negative for a signal. ``killed`` names the bound that ended it."""
+
+    exit_code: int
+    stdout: bytes
+    stderr: bytes
+    seconds: float
+    killed: str = ""
+    """``""``, ``wall``, ``memory``, ``disk``, ``processes`` or ``cancelled``."""
+    dropped_bytes: int = 0
+
+
+class ProbeRow(Struct, frozen=True, kw_only=True):
+    """One thing the sandbox must refuse, and whether it did."""
+
+    name: str
+    refused: bool
+    detail: str = ""
+
+
+class Sandbox(Protocol):
+    """A backend. What it cannot contain it does not run."""
+
+    name: str
+
+    async def probe(self) -> tuple[ProbeRow, ...]:
+        """Try every escape with canaries. All rows must be ``refused`` before ``run`` may be used."""
+        ...
+
+    async def run(self, job: SandboxJob) -> SandboxResult:
+        """Run and wait. Cancelling the call kills every process of the job. Raises SandboxUnavailable."""
+        ...

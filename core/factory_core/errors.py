@@ -1,0 +1,50 @@
+"""Errors are nouns that carry facts and say what to do next.
+
+``kernel/problems.py`` alone turns them into RFC 9457 problems; the command line prints ``str(error)`` and exits with
+``exit_code``. Subclasses set ``status`` and, where the HTTP status is not enough to tell them apart, ``code``.
+"""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+__all__ = ["EnvironmentUnfit", "FactoryError", "ObjectMissing", "SandboxUnavailable", "ServerStartError"]
+
+
+class FactoryError(Exception):
+    """Base of every error a user may see. The message names the cause and the next step.
+
+    ``status`` is the HTTP status, ``exit_code`` the process's (spec_format, "What a build leaves")."""
+
+    status: ClassVar[int] = 500
+    exit_code: ClassVar[int] = 1
+    code: ClassVar[str] = ""
+
+    def facts(self) -> dict[str, Any]:
+        """The error's attributes, as extension members of the problem (RFC 9457, section 3.2)."""
+        return {name: value for name, value in vars(self).items() if not name.startswith("_")}
+
+
+class EnvironmentUnfit(FactoryError):
+    """The machine lacks something: the sandbox, the toolchain, disk space, a server."""
+
+    status = 503
+    exit_code = 4
+
+
+class SandboxUnavailable(EnvironmentUnfit):
+    """Code cannot be contained here, so it is not run."""
+
+
+class ServerStartError(EnvironmentUnfit):
+    """An embedded server did not start."""
+
+
+class ObjectMissing(FactoryError):
+    """A storage key that holds nothing."""
+
+    status = 404
+
+    def __init__(self, key: str) -> None:
+        self.key = key
+        super().__init__(f"Nothing is stored under {key!r}.")

@@ -1,0 +1,1 @@
+"""Migrations of the platform tables and their runner."""

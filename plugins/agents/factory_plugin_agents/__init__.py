@@ -1,0 +1,1 @@
+"""Deterministic agents: a blueprint becomes software without a model."""

@@ -1,0 +1,1 @@
+"""Real PostgreSQL and Valkey from wheels when no server is configured."""

@@ -1,0 +1,1 @@
+"""Keeps artifacts in a folder or an object store."""

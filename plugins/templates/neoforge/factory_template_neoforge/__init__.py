@@ -1,0 +1,1 @@
+"""NeoForge: FastAPI, SQLAlchemy and a Lit front end."""
