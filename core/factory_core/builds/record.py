@@ -1,0 +1,45 @@
+"""What one finished task leaves in the journal: an outcome whose files are references."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+from msgspec import Struct
+
+from factory_core.contracts.agent import CaseResult, Finding, GateResult, Outcome
+from factory_core.contracts.files import FileRef
+
+__all__ = ["TaskRecord"]
+
+
+class TaskRecord(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """The deterministic part of an outcome: no durations, no hosts."""
+
+    files: tuple[FileRef, ...] = ()
+    findings: tuple[Finding, ...] = ()
+    gates: tuple[GateResult, ...] = ()
+    cases: tuple[CaseResult, ...] = ()
+    data: dict[str, Any] = {}
+    failure: str = ""
+
+    @classmethod
+    def of(cls, outcome: Outcome, files: tuple[FileRef, ...]) -> TaskRecord:
+        """The record of an outcome whose files were stored as ``files``."""
+        return cls(
+            files=files,
+            findings=outcome.findings,
+            gates=outcome.gates,
+            cases=outcome.cases,
+            data=outcome.data,
+            failure=outcome.failure,
+        )
+
+    def to_json(self) -> dict[str, Any]:
+        """As the journal stores it."""
+        return msgspec.to_builtins(self)
+
+    @classmethod
+    def from_json(cls, document: object) -> TaskRecord:
+        """Raises msgspec.ValidationError when the journal holds something else."""
+        return msgspec.convert(document, cls)
