@@ -21,3 +21,52 @@ $(VENV)/.ready: $(BIN)/uv uv.lock pyproject.toml */pyproject.toml plugins/*/pypr
 
 .PHONY: setup
 setup: $(VENV)/.ready ## install everything into .venv
+
+SPEC ?= examples/taskboard.yaml
+OUT ?= demo-build
+
+.PHONY: demo
+demo: setup ## build working, tested software from $(SPEC) and show the evidence
+	@$(BIN)/studio build $(SPEC) --out $(OUT)
+
+.PHONY: serve
+serve: setup ## run the studio: API on http://127.0.0.1:8600, workers, embedded servers
+	@$(BIN)/studio serve
+
+.PHONY: browser
+browser: ## make sure there is a browser for the tests
+	@tools/ensure-browser
+
+.PHONY: test
+test: setup browser ## run every test, on real PostgreSQL, Valkey, sandbox and browser
+	@rm -f .coverage .coverage.*
+	@COVERAGE_PROCESS_START=$(CURDIR)/pyproject.toml $(BIN)/coverage run -m pytest -q -n 2 --dist loadgroup
+	@$(BIN)/coverage combine --quiet && $(BIN)/coverage report --skip-covered --fail-under=90
+
+.PHONY: verify
+verify: test check ## everything: the tests, the checks and the artifact on a second machine folder
+	@$(BIN)/pytest -q -m "slow or not slow" tests
+
+.PHONY: check
+check: setup ## lint, types, layers, dependencies, generated docs
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check --quiet .
+	@$(BIN)/pyright --level error
+	@$(BIN)/lint-imports --no-cache
+	@tools/check-dependencies
+	@$(BIN)/python docs/generate.py --check
+
+.PHONY: fix
+fix: setup ## format and repair what a machine can, regenerate docs
+	@$(BIN)/ruff check --fix --quiet .
+	@$(BIN)/ruff format --quiet .
+	@$(BIN)/python docs/generate.py
+
+.PHONY: bench
+bench: setup ## measure: engine beside its peers, import and start times, build stages
+	@$(BIN)/uv sync --frozen --quiet --group bench
+	@$(BIN)/python tests/load/bench.py
+
+.PHONY: clean
+clean: ## remove what was built here (not your FACTORY_HOME)
+	@rm -rf $(VENV) .pytest_cache .ruff_cache .bench .coverage .coverage.*
