@@ -8,6 +8,7 @@ from typing import Any, Protocol
 from uuid import UUID
 
 import asyncpg
+from piccolo.conf.apps import AppRegistry
 from piccolo.engine.postgres import PostgresEngine
 
 from factory_core.errors import EnvironmentUnfit
@@ -61,6 +62,8 @@ class Engine(PostgresEngine):
 # Piccolo looks the engine up by this name in the module PICCOLO_CONF points at, and its tables keep what they found: so
 # there is one engine per process for good, and opening a database gives it a pool.
 DB = Engine()
+APP_REGISTRY = AppRegistry()
+"""Piccolo looks for this beside the engine; the migration runner fills it."""
 
 
 class Database:

@@ -57,7 +57,7 @@ def _described(error: Exception) -> tuple[int, dict[str, Any], dict[str, str]]:
     if isinstance(error, msgspec.ValidationError):
         return 422, _invalid((_from_message(str(error)),)), {}
     if isinstance(error, ValidationException):
-        return 422, _invalid(_from_extra(error.extra)), {}
+        return 422, _invalid(_from_extra(error.extra) or (FieldError("", error.detail),)), {}
     if isinstance(error, HTTPException) and error.status_code == HTTPStatus.BAD_REQUEST:
         return _bad_request(error)
     if isinstance(error, HTTPException) and error.status_code < HTTPStatus.INTERNAL_SERVER_ERROR:
@@ -116,4 +116,4 @@ def _from_extra(extra: Any) -> tuple[FieldError, ...]:
         parsed = _from_message(str(row.get("message", "")))
         place = ".".join(part for part in (str(row.get("key", "")), parsed.field) if part)
         found.append(FieldError(place.removeprefix("data.").removeprefix("data"), parsed.message))
-    return tuple(found) or (FieldError("", "The request could not be read."),)
+    return tuple(found)

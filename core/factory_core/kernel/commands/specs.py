@@ -1,0 +1,99 @@
+"""``studio check`` and ``studio plan``: what a specification says, and what would be done about it."""
+
+# pyright: reportUnknownMemberType=false
+# rich-click types the parameters of its decorators loosely.
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import rich_click as click
+
+from factory_core.errors import FactoryError
+
+if TYPE_CHECKING:
+    from factory_core.contracts.template import TemplatePackage
+    from factory_core.kernel.boot import Studio
+    from factory_core.specs import Reading
+
+SPEC_WRONG = 2
+ONE_BYTE_TOO_MANY = (1 << 20) + 1
+
+
+class TemplateMissing(FactoryError):
+    """The specification asks for a template that is not installed."""
+
+    status = 422
+    exit_code = 4
+
+    def __init__(self, template: str, installed: tuple[str, ...]) -> None:
+        self.template = template
+        self.installed = installed
+        super().__init__(
+            f"There is no template {template!r}. Installed: {', '.join(installed) or 'none'}. "
+            "Choose one with --template or install its package."
+        )
+
+
+def read_spec(path: str) -> Reading:
+    """Read a specification from a file or, as ``-``, from standard input."""
+    from factory_core.specs import read
+
+    if path == "-":
+        return read(sys.stdin.buffer.read(ONE_BYTE_TOO_MANY), name="standard input")
+    with Path(path).open("rb") as file:
+        return read(file.read(ONE_BYTE_TOO_MANY), name=Path(path).name)
+
+
+def find_template(studio: Studio, name: str) -> TemplatePackage:
+    """The installed template of that name. Raises TemplateMissing."""
+    from factory_core.planning import load_template
+
+    packages = [load_template(folder) for folder in studio.templates()]
+    for package in packages:
+        if package.manifest.name == name:
+            return package
+    raise TemplateMissing(name, tuple(package.manifest.name for package in packages))
+
+
+@click.command()
+@click.argument("spec", type=click.Path(exists=True, dir_okay=False, allow_dash=True))
+@click.option("--json", "as_json", is_flag=True, help="Print the findings as JSON.")
+def check(spec: str, as_json: bool) -> None:
+    """Show errors and warnings of a specification, each with its line and column."""
+    import msgspec
+
+    from factory_core.specs import render_problems
+
+    reading = read_spec(spec)
+    if as_json:
+        click.echo(msgspec.json.encode({"ok": reading.blueprint is not None, "problems": reading.problems}))
+    else:
+        click.echo(render_problems(reading, spec))
+    sys.exit(0 if reading.blueprint is not None else SPEC_WRONG)
+
+
+@click.command()
+@click.argument("spec", type=click.Path(exists=True, dir_okay=False, allow_dash=True))
+@click.option("--json", "as_json", is_flag=True, help="Print the plan as JSON.")
+@click.option("--dot", is_flag=True, help="Print the graph for Graphviz.")
+@click.option("--template", help="The template to build with, instead of the specification's.")
+@click.option("--max-agents", type=click.IntRange(min=1), help="A lower cap than the specification's.")
+def plan(spec: str, as_json: bool, dot: bool, template: str | None, max_agents: int | None) -> None:
+    """Show what would be done, by whom, how long it takes and what it costs; change nothing."""
+    from factory_core.kernel.boot import start
+    from factory_core.planning import HierarchicalPlanner, show
+    from factory_core.specs import render_problems
+
+    if as_json and dot:
+        raise click.UsageError("Choose --json or --dot.")
+    reading = read_spec(spec)
+    blueprint = reading.blueprint
+    if blueprint is None:
+        click.echo(render_problems(reading, spec), err=True)
+        sys.exit(SPEC_WRONG)
+    package = find_template(start(), template or blueprint.project.template)
+    made = HierarchicalPlanner().plan(blueprint, package, max_agents=max_agents)
+    click.echo(show.as_json(made) if as_json else show.as_dot(made) if dot else show.as_text(made))
