@@ -60,7 +60,7 @@ class EmbeddedPostgres:
         data = _data(home)
         _refuse_other_version(data)
         if not (data / "PG_VERSION").exists():
-            _create(home, data)
+            _create(data)
         deadline = time.monotonic() + _READY_SECONDS
         log = home / "logs" / "postgres.log"
         while not self._attempt(home, log, deadline):
@@ -116,7 +116,7 @@ def _data(home: Path) -> Path:
     return home.resolve() / "postgres" / MAJOR
 
 
-def _create(home: Path, data: Path) -> None:
+def _create(data: Path) -> None:
     """Make the data folder whole or not at all."""
     fresh = data.with_name(f"{MAJOR}.new")
     shutil.rmtree(fresh, ignore_errors=True)
