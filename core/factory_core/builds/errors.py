@@ -1,0 +1,45 @@
+"""What can go wrong with builds, as nouns."""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+from factory_core.errors import FactoryError
+
+__all__ = ["BuildMissing", "IdempotencyConflict", "OrganisationMissing"]
+
+
+class BuildMissing(FactoryError):
+    """No such build, or it belongs to another organisation."""
+
+    status = 404
+
+    def __init__(self, build: UUID) -> None:
+        self.build = build
+        super().__init__(f"There is no build {build}. List the builds to see which there are.")
+
+
+class OrganisationMissing(FactoryError):
+    """A build was submitted for an organisation that does not exist."""
+
+    status = 404
+
+    def __init__(self, organisation: UUID) -> None:
+        self.organisation = organisation
+        super().__init__(
+            f"There is no organisation {organisation}. Create it before submitting builds for it."
+        )
+
+
+class IdempotencyConflict(FactoryError):
+    """An idempotency key came back with another specification."""
+
+    status = 409
+    code = "idempotency-conflict"
+
+    def __init__(self, key: str, build: UUID) -> None:
+        self.key = key
+        self.build = build
+        super().__init__(
+            f"The idempotency key {key!r} belongs to build {build}, which has another specification. Use a new key."
+        )

@@ -1,0 +1,309 @@
+"""The journal: every fact of every build, in PostgreSQL. Nothing else is the truth about a build.
+
+Writing goes through the SQL functions of schema ``journal`` (``factory_migrations/core/sql``), which hold the
+invariants. Reading happens as the tenant's role with the organisation set, so a wrong organisation sees no rows.
+Works behind PgBouncer in transaction mode when the connection has ``statement_cache_size=0``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Any
+from uuid import UUID
+
+import msgspec
+
+from factory_core.builds.errors import BuildMissing, IdempotencyConflict, OrganisationMissing
+from factory_core.builds.ids import uuid7
+from factory_core.builds.schemas import (
+    Assignment,
+    AttemptRow,
+    BuildRow,
+    Completion,
+    CompletionKind,
+    Key,
+    NewEdge,
+    NewTask,
+    Report,
+    ResultRow,
+    Submission,
+    Submitted,
+    TaskRow,
+    Turn,
+    rows_of,
+)
+from factory_core.contracts.events import Event
+
+if TYPE_CHECKING:
+    from factory_core.kernel.database import Connection, Pool
+
+__all__ = [
+    "Assignment",
+    "AttemptRow",
+    "BuildRow",
+    "Completion",
+    "CompletionKind",
+    "Journal",
+    "NewEdge",
+    "NewTask",
+    "Report",
+    "ResultRow",
+    "Submission",
+    "Submitted",
+    "TaskRow",
+    "Turn",
+    "rows_of",
+]
+
+_BUILD = """
+    id, org_id as org, idem_key, spec_digest, options, state, stop, reason, next_seq - 1 as seq, tasks, agents, unfinished,
+    created_at, deadline_at, ended_at"""
+
+_TASKS = """
+    select id, n, parent, agent, title, team, phase, scope, params, requirements, seconds, priority, optional, always,
+        state, fence, tries, crashes, reason, started_at, ended_at,
+        array(select e.parent from edge e where e.build_id = t.build_id and e.child = t.id order by 1) as after
+    from task t where build_id = $1 order by n"""
+
+_RESULTS = """
+    select t.id, t.agent, t.state, t.reason, coalesce(t.result, '{}') as result
+    from task t where t.build_id = $1 and ($2::text[] is null or t.id = any ($2)) order by t.n"""
+
+_PARENTS = """
+    select t.id, t.agent, t.state, t.reason, coalesce(t.result, '{}') as result
+    from edge e join task t on t.build_id = e.build_id and t.id = e.parent
+    where e.build_id = $1 and e.child = $2 order by t.n"""
+
+_STEP = "select * from journal.step($1,$2,$3,$4,$5,$6,$7,$8,$9,$10,$11,$12,$13,$14,$15,$16,$17)"
+
+
+class Journal:
+    """Reads and writes builds over a pool, or over one connection when the caller wants its statements in order."""
+
+    def __init__(self, source: Pool | Connection) -> None:
+        self._source = source
+
+    async def found(self, org: UUID, name: str, *, weight: int = 1) -> None:
+        """Make sure that the organisation exists."""
+        await self._source.execute(
+            "insert into organisation (id, name, weight) values ($1, $2, $3) on conflict (id) do nothing",
+            org,
+            name,
+            weight,
+        )
+
+    async def submit(self, order: Submission) -> Submitted:
+        """Create a build with its task ``plan`` (agent ``planner``) and event 1; one idempotency key, one build.
+
+        Raises IdempotencyConflict, OrganisationMissing. Safe to repeat."""
+        row = await self._source.fetchrow(
+            "select * from journal.submit($1, $2, $3, $4, $5, $6, $7, $8, $9)",
+            order.org,
+            uuid7(),
+            order.idem_key,
+            order.spec_digest,
+            _encode(order.options),
+            _encode(order.params),
+            order.max_agents,
+            order.max_depth,
+            order.max_seconds,
+        )
+        if row is None:
+            raise OrganisationMissing(order.org)
+        if row["spec_digest"] != order.spec_digest:
+            raise IdempotencyConflict(order.idem_key, row["build"])
+        return Submitted(build=row["build"], created=row["created"])
+
+    async def cancel(self, org: UUID, build: UUID, *, reason: str = "cancelled") -> bool:
+        """Stop a build; false when it had ended. Raises BuildMissing. Safe to repeat."""
+        stopped: bool | None = await self._source.fetchval(
+            "select journal.cancel($1, $2, $3)", org, build, reason
+        )
+        if stopped is None:
+            raise BuildMissing(build)
+        return stopped
+
+    async def enlist(self, worker: UUID, name: str, slots: int) -> None:
+        """Register a worker. Its id is new at each start of its process."""
+        await self._source.execute("select journal.enlist($1, $2, $3)", worker, name, slots)
+
+    async def step(
+        self,
+        worker: UUID,
+        tick: int,
+        reports: Sequence[Report] = (),
+        held: Sequence[Key] = (),
+        *,
+        want: int,
+        scan: bool,
+        offers: Sequence[UUID] = (),
+        per: int = 8,
+    ) -> Turn:
+        """Report, beat and take work in one transaction. Repeat the same tick when the answer was lost."""
+        rows = await self._source.fetch(
+            _STEP,
+            worker,
+            tick,
+            [r.build for r in reports],
+            [r.task for r in reports],
+            [r.fence for r in reports],
+            [r.kind for r in reports],
+            [r.body for r in reports],
+            [r.memo for r in reports],
+            [r.delay for r in reports],
+            [r.children for r in reports],
+            [k[0] for k in held],
+            [k[1] for k in held],
+            [k[2] for k in held],
+            want,
+            scan,
+            list(offers),
+            per,
+        )
+        return _turn(rows)
+
+    async def tend(self, ttl: float) -> int:
+        """Reap a silent worker, fire timers, end what is overdue: how much was moved."""
+        return await self._source.fetchval("select journal.tend($1)", ttl)
+
+    async def reap(self, ttl: float) -> int | None:
+        """Free the tasks of one worker silent for ``ttl`` seconds: how many, or None when none is silent."""
+        return await self._source.fetchval("select journal.reap($1)", ttl)
+
+    async def leave(self, worker: UUID) -> int:
+        """Say goodbye: what the worker still holds is ready for others."""
+        return await self._source.fetchval("select journal.leave($1)", worker)
+
+    async def build(self, org: UUID, build: UUID) -> BuildRow:
+        """Raises BuildMissing."""
+        async with self._tenant(org) as connection:
+            row = await connection.fetchrow(f"select {_BUILD} from build where id = $1", build)  # noqa: S608 - a constant
+        if row is None:
+            raise BuildMissing(build)
+        return _as(BuildRow, row, "options")
+
+    async def builds(self, org: UUID, *, before: UUID | None = None, limit: int = 50) -> tuple[BuildRow, ...]:
+        """The organisation's builds, newest first, those older than ``before``."""
+        query = f"select {_BUILD} from build where org_id = $1 and ($2::uuid is null or id < $2) order by id desc limit $3"  # noqa: S608 - a constant
+        async with self._tenant(org) as connection:
+            rows = await connection.fetch(query, org, before, limit)
+        return tuple(_as(BuildRow, row, "options") for row in rows)
+
+    async def tasks(self, org: UUID, build: UUID) -> tuple[TaskRow, ...]:
+        """The tasks in the order they were inserted, each with the ids it waits for."""
+        async with self._tenant(org) as connection:
+            return tuple(_as(TaskRow, row, "params") for row in await connection.fetch(_TASKS, build))
+
+    async def attempts(self, org: UUID, build: UUID) -> tuple[AttemptRow, ...]:
+        """Every try of every task, in the order they started."""
+        async with self._tenant(org) as connection:
+            rows = await connection.fetch(
+                "select * from attempt where build_id = $1 order by started_at, task", build
+            )
+        return tuple(_as(AttemptRow, row) for row in rows)
+
+    async def events(self, org: UUID, build: UUID, *, after: int = 0, limit: int = 1000) -> tuple[Event, ...]:
+        """Events ``after + 1`` and on."""
+        async with self._tenant(org) as connection:
+            rows = await connection.fetch(
+                "select build_id as build, seq, kind, task, fence, at, body from event"
+                " where build_id = $1 and seq > $2 order by seq limit $3",
+                build,
+                after,
+                limit,
+            )
+        return tuple(_as(Event, row, "body") for row in rows)
+
+    async def results(
+        self, org: UUID, build: UUID, tasks: Sequence[str] | None = None
+    ) -> tuple[ResultRow, ...]:
+        """How the tasks ended (all of them when none is named), in the order they were inserted."""
+        async with self._tenant(org) as connection:
+            rows = await connection.fetch(_RESULTS, build, list(tasks) if tasks is not None else None)
+        return tuple(_as(ResultRow, row, "result") for row in rows)
+
+    async def parents(self, org: UUID, build: UUID, task: str) -> tuple[ResultRow, ...]:
+        """What the task stands directly after, with results."""
+        async with self._tenant(org) as connection:
+            return tuple(
+                _as(ResultRow, row, "result") for row in await connection.fetch(_PARENTS, build, task)
+            )
+
+    async def memo(self, org: UUID, digest: str) -> dict[str, Any] | None:
+        """The result that equal work had, if any."""
+        async with self._tenant(org) as connection:
+            found = await connection.fetchval(
+                "select result from memo where org_id = $1 and digest = $2", org, digest
+            )
+        return None if found is None else msgspec.json.decode(found)
+
+    @asynccontextmanager
+    async def _tenant(self, org: UUID) -> AsyncGenerator[Connection]:
+        """A transaction that sees the organisation's rows and no others."""
+        acquire: Any = getattr(self._source, "acquire", None)
+        if acquire is None:
+            async with _acting_for(self._source, org):
+                yield self._source
+        else:
+            async with acquire() as connection, _acting_for(connection, org):
+                yield connection
+
+
+@asynccontextmanager
+async def _acting_for(connection: Any, org: UUID) -> AsyncGenerator[None]:
+    async with connection.transaction():
+        # One round trip: without parameters this is a simple query of two statements. ``org`` is a UUID, no text.
+        await connection.execute(
+            f"set local role factory_tenant; select set_config('factory.org', '{org}', true)"
+        )
+        yield
+
+
+def _encode(value: Any) -> str:
+    return msgspec.json.encode(value).decode()
+
+
+def _as(kind: type[Any], row: Any, *documents: str) -> Any:
+    fields = dict(row)
+    for name in documents:
+        fields[name] = msgspec.json.decode(fields[name])
+    return msgspec.convert(fields, kind, strict=False)
+
+
+def _turn(rows: Sequence[Any]) -> Turn:
+    seqs: tuple[int | None, ...] = ()
+    started: list[Assignment] = []
+    revoked: list[Key] = []
+    more, known = False, True
+    for row in rows:
+        match row[0]:
+            case b"s":
+                started.append(_assignment(row))
+            case b"a":
+                seqs = tuple(row[1])
+            case b"r":
+                revoked.append((row[2], row[3], row[4]))
+            case b"m":
+                more = True
+            case _:
+                known = False
+    return Turn(seqs=seqs, started=tuple(started), revoked=tuple(revoked), more=more, known=known)
+
+
+def _assignment(row: Any) -> Assignment:
+    return Assignment(
+        build=row[2],
+        task=row[3],
+        fence=row[4],
+        org=row[5],
+        agent=row[6],
+        title=row[7],
+        team=row[8],
+        phase=row[9],
+        scope=row[10],
+        params=msgspec.json.decode(row[11]),
+        tries=row[12],
+        deadline_at=row[13],
+        spec_digest=row[14],
+    )

@@ -1,0 +1,132 @@
+"""The journal's tables for ordinary queries. The SQL migration is their definition; a test compares the two.
+
+Piccolo knows no keys of several columns: where a table has one, the column that tells rows of one build (or one
+organisation) apart is declared as the key. Builds are changed by the journal's functions only.
+"""
+
+from __future__ import annotations
+
+from piccolo.columns import (
+    JSONB,
+    UUID,
+    Array,
+    BigInt,
+    Boolean,
+    DoublePrecision,
+    Integer,
+    Text,
+    Timestamptz,
+)
+from piccolo.table import Table
+
+__all__ = ["TABLES", "Build", "Edge", "EventLog", "Memo", "Organisation", "Task", "WorkerBeat"]
+
+
+class Organisation(Table, tablename="organisation"):
+    id = UUID(primary_key=True)
+    name = Text()
+    weight = Integer(default=1)
+    vt = DoublePrecision(default=0.0)
+    created_at = Timestamptz()
+
+
+class Build(Table, tablename="build"):
+    id = UUID(primary_key=True)
+    org_id = UUID()
+    idem_key = Text()
+    spec_digest = Text()
+    options = JSONB()
+    state = Text()
+    open = Boolean(default=True)
+    stop = Boolean(default=False)
+    reason = Text()
+    next_seq = BigInt()
+    tasks = Integer()
+    agents = Integer()
+    unfinished = Integer()
+    ready = Integer()
+    broken = Integer()
+    max_agents = Integer()
+    max_depth = Integer()
+    weight = Integer(default=1)
+    vt = DoublePrecision(default=0.0)
+    drop_at = Timestamptz(null=True)
+    deadline_at = Timestamptz(null=True)
+    created_at = Timestamptz()
+    ended_at = Timestamptz(null=True)
+
+
+class Task(Table, tablename="task"):
+    build_id = UUID()
+    id = Text(primary_key=True)
+    org_id = UUID()
+    n = Integer()
+    parent = Text(null=True)
+    depth = Integer()
+    agent = Text()
+    title = Text()
+    team = Text()
+    phase = Text()
+    scope = Text()
+    params = JSONB()
+    requirements = Array(base_column=Text())
+    seconds = DoublePrecision()
+    priority = Integer()
+    optional = Boolean()
+    always = Boolean()
+    state = Text()
+    need = Integer()
+    outs = Integer()
+    fence = Integer()
+    worker = UUID(null=True)
+    tick = BigInt(null=True)
+    run_at = Timestamptz(null=True)
+    started_at = Timestamptz(null=True)
+    ended_at = Timestamptz(null=True)
+    deadline_at = Timestamptz(null=True)
+    deadline_seconds = DoublePrecision()
+    tries = Integer()
+    max_tries = Integer()
+    crashes = Integer()
+    end_fence = Integer(null=True)
+    end_seq = BigInt(null=True)
+    memo_digest = Text(null=True)
+    result = JSONB(null=True)
+    reason = Text()
+
+
+class Edge(Table, tablename="edge"):
+    build_id = UUID()
+    parent = Text()
+    child = Text(primary_key=True)
+    org_id = UUID()
+
+
+class EventLog(Table, tablename="event"):
+    build_id = UUID()
+    seq = BigInt(primary_key=True)
+    org_id = UUID()
+    kind = Text()
+    task = Text(null=True)
+    fence = Integer(null=True)
+    at = Timestamptz()
+    body = JSONB()
+
+
+class WorkerBeat(Table, tablename="worker"):
+    id = UUID(primary_key=True)
+    name = Text()
+    slots = Integer()
+    tick = BigInt()
+    started_at = Timestamptz()
+    beat_at = Timestamptz()
+
+
+class Memo(Table, tablename="memo"):
+    org_id = UUID()
+    digest = Text(primary_key=True)
+    result = JSONB()
+    created_at = Timestamptz()
+
+
+TABLES: tuple[type[Table], ...] = (Organisation, Build, Task, Edge, EventLog, WorkerBeat, Memo)

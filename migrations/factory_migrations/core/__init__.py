@@ -1,0 +1,1 @@
+"""The kernel's own tables: organisations, builds and their journal."""
