@@ -1,0 +1,78 @@
+"""Which lines of the spec shaped the plan. Only what the plan shows is claimed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from factory_core.contracts.blueprint import Blueprint, Hints
+from factory_core.contracts.plan import Plan, PlannedTask
+
+from .slugs import segments
+from .teams import Crew
+
+__all__ = ["bump_for", "paths_applied"]
+
+_BUMP = 1_000
+"""Milliseconds of priority a preferred agent gains, and one that is to be spawned eagerly at most."""
+
+
+def bump_for(agent: str, hints: Hints) -> int:
+    """How much earlier an agent's tasks start than their place in the graph asks for."""
+    preferred = _BUMP if agent in hints.preferred_agents else 0
+    threshold = hints.spawn_thresholds.get(agent)
+    eager = 0 if threshold is None else round((1.0 - min(1.0, max(0.0, threshold))) * _BUMP)
+    return preferred + eager
+
+
+def paths_applied(blueprint: Blueprint, plan: Plan, crew: Crew, *, capped: bool) -> tuple[str, ...]:
+    """Paths of the nodes behind teams, phases, priorities and the cap, in the spec's order."""
+    hints = blueprint.hints
+    agents = {task.agent for task in plan.tasks}
+    named: set[tuple[str, str]] = {("resource_allocation", team.name) for team in hints.shares}
+    named.update(("preferred_agents", agent) for agent in hints.preferred_agents if agent in agents)
+    thresholds = ("spawn_threshold_overrides", "spawn_thresholds")
+    named.update(
+        (section, agent)
+        for agent in hints.spawn_thresholds
+        if bump_for(agent, Hints(spawn_thresholds=hints.spawn_thresholds)) and agent in agents
+        for section in thresholds
+    )
+    if hints.paradigm == plan.paradigm:
+        named.add(("meta", "paradigm"))
+        named.add(("_meta", "paradigm"))
+    if capped or plan.scale < 1.0:
+        named.add(("constraints", "max_agents"))
+        named.add(("_constraints", "max_agents"))
+    chosen = set(crew.applied)
+    chosen.update(_listed(blueprint, "preferred_agents", hints.preferred_agents, agents))
+    lines = _phase_lines(blueprint, plan.tasks)
+    return tuple(
+        node.path
+        for node in blueprint.nodes
+        if node.path in chosen or _names(node.path, named) or _is_phase(node.path, node.line, lines)
+    )
+
+
+def _names(path: str, named: set[tuple[str, str]]) -> bool:
+    return segments(path)[-2:] in named
+
+
+def _listed(blueprint: Blueprint, section: str, names: Iterable[str], agents: set[str]) -> set[str]:
+    """The paths of a section written as a list of texts, when its items match the names one to one."""
+    items = [node.path for node in blueprint.nodes if segments(node.path)[-1:] == (section,)]
+    names = list(names)
+    if len(items) != len(names):
+        return set()
+    return {path for path, name in zip(items, names, strict=True) if name in agents}
+
+
+def _phase_lines(blueprint: Blueprint, tasks: tuple[PlannedTask, ...]) -> frozenset[int]:
+    """The lines of phases and phase tasks that stand in the plan."""
+    lines = {task.line for task in tasks if task.line}
+    return frozenset(lines) if blueprint.phases else frozenset()
+
+
+def _is_phase(path: str, line: int, lines: frozenset[int]) -> bool:
+    keys = segments(path)
+    inside = bool(keys) and keys[0] in ("phases", "dependency_graph")
+    return inside and (line in lines or keys[-1] == "blocking")

@@ -1,0 +1,126 @@
+"""What one task may read of the blueprint. The less it reads, the more can be reused when the spec changes."""
+
+from __future__ import annotations
+
+from msgspec.structs import replace
+
+from factory_core.contracts.blueprint import (
+    Blueprint,
+    Constraints,
+    Endpoint,
+    Entity,
+    Field,
+    FieldKind,
+    Hints,
+    Requirement,
+    Role,
+)
+
+from .errors import PlanError
+
+__all__ = ["entity_requirements", "narrow"]
+
+_PREFIX = "entity:"
+
+
+def narrow(blueprint: Blueprint, scope: str) -> Blueprint:
+    """The part of the blueprint that a scope (``project`` or ``entity:Card``) stands for.
+
+    An entity is read with its neighbours: those it refers to, those that refer to it and those its endpoints create or
+    return. What a neighbour refers to beyond them reads as the plain id it is, so that every name in the result is also
+    found in it. Line numbers are gone: moving a section of the spec changes nothing for an entity.
+    """
+    if scope == "project":
+        return blueprint
+    name = scope.removeprefix(_PREFIX)
+    if not scope.startswith(_PREFIX) or name not in {entity.name for entity in blueprint.entities}:
+        raise PlanError(
+            f"Scope {scope!r} is neither project nor an entity of this spec. Plan the build anew."
+        )
+    ring = _ring(blueprint, name)
+    entities = tuple(_as_seen(entity, name, ring) for entity in blueprint.entities if entity.name in ring)
+    endpoints = tuple(_unnumbered_endpoint(item) for item in blueprint.endpoints if item.entity == name)
+    views = tuple(replace(item, line=0) for item in blueprint.views if item.lists == name)
+    wanted = set(entity_requirements(blueprint, name))
+    wanted.update(*(item.requirements for item in (*endpoints, *views)))
+    return replace(
+        blueprint,
+        project=replace(blueprint.project, line=0),
+        entities=entities,
+        states=tuple(replace(item, line=0) for item in blueprint.states if item.entity == name),
+        rules=tuple(replace(item, line=0) for item in blueprint.rules if item.entity == name),
+        roles=tuple(_as_granted(role, ring) for role in blueprint.roles),
+        endpoints=endpoints,
+        views=views,
+        requirements=tuple(replace(item, line=0) for item in blueprint.requirements if item.id in wanted),
+        acceptance=(),
+        constraints=Constraints(),
+        behaviours={},
+        phases=(),
+        hints=Hints(),
+        technology={},
+        deliverables=(),
+        do_not_build=(),
+        references=(),
+        assumptions=(),
+        nodes=(),
+    )
+
+
+def entity_requirements(blueprint: Blueprint, name: str) -> tuple[str, ...]:
+    """Ids linked to an entity, its fields, states and rules, by either side, in the spec's order."""
+    entity = blueprint.entity(name)
+    linked = {*entity.requirements}
+    linked.update(*(field.requirements for field in entity.fields))
+    linked.update(*(item.requirements for item in blueprint.states if item.entity == name))
+    linked.update(*(item.requirements for item in blueprint.rules if item.entity == name))
+    linked.update(item.id for item in blueprint.requirements if _names_entity(item, name))
+    order = {item.id: index for index, item in enumerate(blueprint.requirements)}
+    return tuple(sorted(linked, key=lambda known: (order.get(known, len(order)), known)))
+
+
+def _names_entity(requirement: Requirement, name: str) -> bool:
+    return any(path == name or path.startswith(f"{name}.") for path in requirement.by)
+
+
+def _ring(blueprint: Blueprint, name: str) -> frozenset[str]:
+    known = {entity.name for entity in blueprint.entities}
+    ring = {name, *_targets(blueprint.entity(name))}
+    ring.update(entity.name for entity in blueprint.entities if name in _targets(entity))
+    for endpoint in blueprint.endpoints:
+        if endpoint.entity == name:
+            ring.update(other for other in (endpoint.creates, endpoint.returns) if other is not None)
+            ring.update(field.target for field in endpoint.body if field.target is not None)
+    return frozenset(ring & known)
+
+
+def _targets(entity: Entity) -> set[str]:
+    return {field.target for field in entity.fields if field.target is not None}
+
+
+def _as_seen(entity: Entity, name: str, ring: frozenset[str]) -> Entity:
+    fields = entity.fields if entity.name == name else tuple(_cut(field, ring) for field in entity.fields)
+    return replace(entity, fields=tuple(_unnumbered(field) for field in fields), line=0)
+
+
+def _cut(field: Field, ring: frozenset[str]) -> Field:
+    if field.target is None or field.target in ring:
+        return field
+    plain = replace(field, kind=FieldKind.UUID, target=None)
+    if field.kind is FieldKind.MANY:
+        return replace(plain, kind=FieldKind.LIST, item=Field(name=field.name, kind=FieldKind.UUID))
+    return plain
+
+
+def _unnumbered(field: Field) -> Field:
+    item = None if field.item is None else _unnumbered(field.item)
+    return replace(field, item=item, line=0)
+
+
+def _unnumbered_endpoint(endpoint: Endpoint) -> Endpoint:
+    return replace(endpoint, body=tuple(_unnumbered(field) for field in endpoint.body), line=0)
+
+
+def _as_granted(role: Role, ring: frozenset[str]) -> Role:
+    grants = tuple(grant for grant in role.grants if grant.entity is None or grant.entity in ring)
+    return replace(role, grants=grants, line=0)

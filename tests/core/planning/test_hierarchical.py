@@ -1,0 +1,428 @@
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+
+import msgspec
+import pytest
+
+from factory_core.contracts.blueprint import Blueprint, Constraints, Hints, Node, Phase
+from factory_core.contracts.plan import Plan, PlannedTask
+from factory_core.contracts.template import TemplatePackage, WorkSpec
+from factory_core.planning import HierarchicalPlanner, PlanError, estimate_seconds
+
+PLANNER = HierarchicalPlanner()
+replace = msgspec.structs.replace
+
+
+def by_id(plan: Plan) -> dict[str, PlannedTask]:
+    return {task.id: task for task in plan.tasks}
+
+
+def above(plan: Plan, task: str) -> set[str]:
+    tasks, found, waiting = by_id(plan), set[str](), [task]
+    while waiting:
+        for earlier in tasks[waiting.pop()].after:
+            if earlier not in found:
+                found.add(earlier)
+                waiting.append(earlier)
+    return found
+
+
+class TestWork:
+    def test_every_node_gets_a_task_named_after_it(
+        self, taskboard: Blueprint, template: TemplatePackage
+    ) -> None:
+        tasks = by_id(PLANNER.plan(taskboard, template))
+        assert {
+            "analysis",
+            "models/Board",
+            "models/Card",
+            "models/Label",
+            "actions/post-cards-id-finish",
+            "pages/board-view",
+            "acceptance/a-finished-card-stays-finished",
+        } <= set(tasks)
+
+    def test_plain_crud_is_part_of_its_entity(self, taskboard: Blueprint, template: TemplatePackage) -> None:
+        assert "actions/get-cards" not in by_id(PLANNER.plan(taskboard, template))
+
+    def test_tasks_carry_work_and_nodes(self, taskboard: Blueprint, template: TemplatePackage) -> None:
+        tasks = by_id(PLANNER.plan(taskboard, template))
+        assert tasks["models/Card"].params == {"work": "models", "nodes": '["Card"]', "node": "Card"}
+        assert tasks["actions/post-cards-id-finish"].params["node"] == "POST /cards/{id}/finish"
+        assert tasks["analysis"].params == {"work": "analysis", "nodes": "[]"}
+
+    def test_scopes_follow_the_entity(self, taskboard: Blueprint, template: TemplatePackage) -> None:
+        tasks = by_id(PLANNER.plan(taskboard, template))
+        assert tasks["pages/board-view"].scope == "entity:Card"
+        assert tasks["actions/post-cards-id-finish"].scope == "entity:Card"
+        assert tasks["acceptance/a-finished-card-stays-finished"].scope == "project"
+
+    def test_requirements_are_linked_from_either_side(
+        self, taskboard: Blueprint, template: TemplatePackage
+    ) -> None:
+        tasks = by_id(PLANNER.plan(taskboard, template))
+        assert tasks["models/Card"].requirements == ("R-1",)
+        assert tasks["actions/post-cards-id-finish"].requirements == ("R-2",)
+        assert tasks["models/Board"].requirements == ()
+
+    def test_work_on_equal_nodes_is_joined_node_by_node(
+        self, taskboard: Blueprint, template: TemplatePackage
+    ) -> None:
+        assert by_id(PLANNER.plan(taskboard, template))["routes/Card"].after == ("models/Card",)
+
+    def test_other_work_is_joined_all_to_all(self, taskboard: Blueprint, template: TemplatePackage) -> None:
+        after = by_id(PLANNER.plan(taskboard, template))["pages/board-view"].after
+        assert after == ("routes/Board", "routes/Card", "routes/Label")
+
+    def test_many_edges_are_led_through_one_barrier(
+        self, crowded: Callable[..., Blueprint], make_template: Callable[..., TemplatePackage]
+    ) -> None:
+        works = (
+            WorkSpec(name="models", agent="a", each="entity"),
+            WorkSpec(name="late", agent="a", each="entity", after=("sum",)),
+            WorkSpec(name="sum", agent="a", each="view", after=("models",)),
+        )
+        plan = PLANNER.plan(crowded(60), make_template(*works))
+        assert by_id(plan)["late/Thing1"].after == ("barrier/models/all",)
+        assert len(by_id(plan)["barrier/models/all"].after) == 60
+
+    def test_work_without_nodes_hands_on_its_place_in_the_order(
+        self, taskboard: Blueprint, template: TemplatePackage
+    ) -> None:
+        plan = PLANNER.plan(replace(taskboard, acceptance=(), views=(), endpoints=()), template)
+        assert by_id(plan)["skeleton"].after == ("analysis",)
+        assert "routes/Card" in above(plan, "assembly")
+
+    def test_the_delivery_runs_after_every_single_task(
+        self, taskboard: Blueprint, template: TemplatePackage
+    ) -> None:
+        plan = PLANNER.plan(taskboard, template)
+        tasks = by_id(plan)
+        assert tasks["report"].always
+        assert set(tasks["report"].after) == set(tasks) - {"report"}
+
+    def test_equal_names_are_numbered(self, taskboard: Blueprint, template: TemplatePackage) -> None:
+        case = taskboard.acceptance[0]
+        twins = replace(taskboard, acceptance=(case, replace(case, name="a finished card: stays finished")))
+        assert "acceptance/a-finished-card-stays-finished-2" in by_id(PLANNER.plan(twins, template))
+
+
+class TestCap:
+    def test_work_beyond_the_cap_is_grouped_and_said(
+        self, crowded: Callable[..., Blueprint], template: TemplatePackage
+    ) -> None:
+        plan = PLANNER.plan(crowded(100), template, max_agents=40)
+        assert plan.quote.agents == 40
+        chunk = next(task for task in plan.tasks if task.id.startswith("models/1-of-"))
+        assert json.loads(chunk.params["nodes"])[0] == "Thing1"
+        assert any("grouped into 40 tasks" in said for said in plan.assumptions)
+        covered = [
+            node
+            for task in plan.tasks
+            if task.params.get("work") == "models"
+            for node in json.loads(task.params["nodes"])
+        ]
+        assert covered == [f"Thing{n}" for n in range(1, 101)]
+
+    def test_the_spec_keeps_its_maximum_against_a_larger_argument(
+        self, crowded: Callable[..., Blueprint], template: TemplatePackage
+    ) -> None:
+        blueprint = crowded(100, constraints=Constraints(max_agents=30))
+        assert PLANNER.plan(blueprint, template, max_agents=500).quote.agents == 30
+
+    @pytest.mark.parametrize("cap", [0, 5])
+    def test_too_few_agents_for_the_template_are_refused(
+        self, taskboard: Blueprint, template: TemplatePackage, cap: int
+    ) -> None:
+        with pytest.raises(PlanError, match=f"max_agents is {cap}, but the template's 13 kinds"):
+            PLANNER.plan(taskboard, template, max_agents=cap)
+
+    def test_low_spawn_thresholds_get_more_of_scarce_agents(
+        self, crowded: Callable[..., Blueprint], template: TemplatePackage
+    ) -> None:
+        def testers(threshold: float) -> int:
+            hints = Hints(spawn_thresholds={"tester": threshold})
+            plan = PLANNER.plan(crowded(100, hints=hints), template, max_agents=60)
+            return sum(task.agent == "tester" for task in plan.tasks)
+
+        assert testers(0.0) > testers(1.0)
+
+
+class TestHints:
+    def test_hints_are_scaled_to_the_cap_and_said(
+        self, taskboard: Blueprint, template: TemplatePackage, seed_hints: Hints
+    ) -> None:
+        blueprint = replace(taskboard, hints=seed_hints, constraints=Constraints(max_agents=200))
+        plan = PLANNER.plan(blueprint, template)
+        assert plan.scale == pytest.approx(0.2985)
+        said = plan.assumptions[0]
+        assert all(fact in said for fact in ("592 to 748", "200", "0.30", "0.27", "0.34"))
+        asked = [team for team in plan.teams if team.asked_high]
+        assert sum(team.agents for team in asked) == 200
+        assert [team.name for team in asked] == ["user_interface", "build_service", "security"]
+        shares = {team.name: team.agents for team in plan.teams if team.percent}
+        assert shares == {"frontend": 70, "backend": 60, "testing": 40, "devops": 20, "documentation": 10}
+
+    def test_a_cap_that_suffices_scales_nothing(
+        self, taskboard: Blueprint, template: TemplatePackage, seed_hints: Hints
+    ) -> None:
+        blueprint = replace(taskboard, hints=seed_hints, constraints=Constraints(max_agents=2000))
+        assert PLANNER.plan(blueprint, template).scale == 1.0
+
+    def test_tasks_go_to_the_best_fitting_team(
+        self, crowded: Callable[..., Blueprint], template: TemplatePackage, seed_hints: Hints
+    ) -> None:
+        blueprint = crowded(1, hints=seed_hints)
+        builds = replace(blueprint.entities[0], name="builds")
+        tasks = by_id(PLANNER.plan(replace(blueprint, entities=(*blueprint.entities, builds)), template))
+        assert tasks["models/Thing1"].team == "backend"
+        assert tasks["models/builds"].team == "build_service"
+        assert tasks["contracts/builds"].team == "testing"
+        assert tasks["report"].team == "delivery"
+
+    def test_preferred_and_eager_agents_start_earlier(
+        self, taskboard: Blueprint, template: TemplatePackage, seed_hints: Hints
+    ) -> None:
+        plain = by_id(PLANNER.plan(taskboard, template))
+        hinted = by_id(PLANNER.plan(replace(taskboard, hints=seed_hints), template))
+        assert hinted["models/Card"].priority == plain["models/Card"].priority + 1000
+        assert hinted["gates"].priority == plain["gates"].priority + 600
+        assert hinted["handbook"].priority == plain["handbook"].priority
+
+    def test_only_lines_that_shaped_the_plan_are_claimed(
+        self,
+        taskboard: Blueprint,
+        template: TemplatePackage,
+        seed_hints: Hints,
+        hint_nodes: tuple[Node, ...],
+    ) -> None:
+        plan = PLANNER.plan(replace(taskboard, hints=seed_hints, nodes=hint_nodes), template)
+        assert plan.applied == (
+            "constraints.max_agents",
+            "web.user_interface#hint",
+            "agent_hints.resource_allocation.frontend",
+            "agent_hints.preferred_agents[0]",
+            "agent_hints.spawn_threshold_overrides.validator",
+        )
+
+    def test_a_paradigm_that_was_not_followed_is_said_and_not_claimed(
+        self, taskboard: Blueprint, template: TemplatePackage, seed_hints: Hints, hint_nodes: tuple[Node, ...]
+    ) -> None:
+        plan = PLANNER.plan(replace(taskboard, hints=seed_hints, nodes=hint_nodes), template)
+        assert plan.paradigm == "hierarchical"
+        assert any("paradigm hybrid" in said for said in plan.assumptions)
+        followed = replace(taskboard, nodes=hint_nodes)
+        assert "meta.paradigm" in PLANNER.plan(followed, template).applied
+
+
+class TestPhases:
+    def test_without_phases_the_stages_are_the_phases(
+        self, taskboard: Blueprint, template: TemplatePackage
+    ) -> None:
+        phases = set(PLANNER.plan(taskboard, template).phases)
+        assert phases == {"analyse", "test", "build", "integrate", "verify", "document", "deliver"}
+
+    def test_named_tasks_keep_exactly_their_edges(
+        self, taskboard: Blueprint, template: TemplatePackage, seed_phases: tuple[Phase, ...]
+    ) -> None:
+        plan = PLANNER.plan(replace(taskboard, phases=seed_phases), template)
+        tasks = by_id(plan)
+        coordinators = [task for task in plan.tasks if task.agent == "coordinator"]
+        assert len(coordinators) == 20
+        assert set(tasks["phase_3_features/build_frontend_views"].after) == {
+            "barrier/phase_3_features/start",
+            "phase_1_foundation/create_design_system",
+            "phase_2_core_services/build_api_gateway",
+        }
+        for_a_phase = [task for task in coordinators if "barrier/phase_5_quality" in task.after]
+        for_a_phase += [task for task in coordinators if "barrier/phase_4_integration" in task.after]
+        assert len(for_a_phase) == 7
+
+    def test_sequential_tasks_follow_each_other(
+        self, taskboard: Blueprint, template: TemplatePackage, seed_phases: tuple[Phase, ...]
+    ) -> None:
+        tasks = by_id(PLANNER.plan(replace(taskboard, phases=seed_phases), template))
+        assert (
+            "phase_4_integration/integrate_factory" in tasks["phase_4_integration/integrate_websocket"].after
+        )
+
+    def test_a_blocking_phase_holds_back_the_next(
+        self, taskboard: Blueprint, template: TemplatePackage, seed_phases: tuple[Phase, ...]
+    ) -> None:
+        plan = PLANNER.plan(replace(taskboard, phases=seed_phases), template)
+        assert by_id(plan)["barrier/phase_2_core_services/start"].after == ("barrier/phase_1_foundation",)
+        assert "phase_1_foundation/setup_development_environment" in above(
+            plan, "phase_2_core_services/build_api_gateway"
+        )
+
+    def test_work_joins_the_phase_its_words_fit(
+        self, taskboard: Blueprint, template: TemplatePackage, seed_phases: tuple[Phase, ...]
+    ) -> None:
+        tasks = by_id(PLANNER.plan(replace(taskboard, phases=seed_phases), template))
+        assert {
+            name: tasks[name].phase for name in tasks if "/" not in name or "Card" in name or "board" in name
+        } == {
+            "analysis": "phase_1_foundation",
+            "skeleton": "phase_1_foundation",
+            "models/Card": "phase_2_core_services",
+            "routes/Card": "phase_2_core_services",
+            "pages/board-view": "phase_3_features",
+            "assembly": "phase_4_integration",
+            "contracts/Card": "phase_5_quality",
+            "gates": "phase_5_quality",
+            "handbook": "phase_5_quality",
+            "tuning": "phase_6_optimization",
+            "report": "deliver",
+        }
+        assert tasks["acceptance/a-finished-card-stays-finished"].phase == "test"
+
+    def test_only_work_of_a_phase_that_does_not_block_is_optional(
+        self, taskboard: Blueprint, template: TemplatePackage, seed_phases: tuple[Phase, ...]
+    ) -> None:
+        plan = PLANNER.plan(replace(taskboard, phases=seed_phases), template)
+        assert {task.id for task in plan.tasks if task.optional} == {
+            "tuning",
+            "phase_6_optimization/optimize_frontend",
+            "phase_6_optimization/optimize_backend",
+            "phase_6_optimization/optimize_database",
+        }
+
+    def test_time_pressure_never_drops_what_others_need_or_what_verifies(
+        self, taskboard: Blueprint, template: TemplatePackage, phase: Callable[..., Phase]
+    ) -> None:
+        loose = phase("core_features_quality_foundation", "parallel", "all", blocking=False)
+        plan = PLANNER.plan(replace(taskboard, phases=(loose,)), template)
+        optional = {task.params.get("work") for task in plan.tasks if task.optional} - {None}
+        assert optional == {"handbook"}
+
+    def test_phases_in_an_unusual_order_never_turn_the_work_around(
+        self, taskboard: Blueprint, template: TemplatePackage, seed_phases: tuple[Phase, ...]
+    ) -> None:
+        free = tuple(replace(one, tasks=()) for one in reversed(seed_phases))
+        plan = PLANNER.plan(replace(taskboard, phases=free), template)
+        assert "models/Card" in above(plan, "pages/board-view")
+
+    def test_phases_that_wait_for_each_other_are_refused_by_name(
+        self, taskboard: Blueprint, template: TemplatePackage, phase: Callable[..., Phase]
+    ) -> None:
+        circle = phase("one", "parallel", "a<b", "b<a")
+        with pytest.raises(PlanError, match="one/a"):
+            PLANNER.plan(replace(taskboard, phases=(circle,)), template)
+
+    def test_a_task_that_waits_for_a_later_phase_loosens_the_block_and_is_said(
+        self, taskboard: Blueprint, template: TemplatePackage, phase: Callable[..., Phase]
+    ) -> None:
+        phases = (phase("one", "parallel", "a<two"), phase("two", "parallel", "b"))
+        plan = PLANNER.plan(replace(taskboard, phases=phases), template)
+        assert "two/b" in above(plan, "one/a")
+        assert any("one does not hold back two" in said for said in plan.assumptions)
+
+    def test_a_dependency_on_nothing_is_said(
+        self, taskboard: Blueprint, template: TemplatePackage, phase: Callable[..., Phase]
+    ) -> None:
+        plan = PLANNER.plan(replace(taskboard, phases=(phase("one", "parallel", "a<ghost"),)), template)
+        assert "a waits for ghost, which no phase has; it does not wait." in plan.assumptions
+
+    def test_a_phase_later_than_its_window_is_said(
+        self, taskboard: Blueprint, template: TemplatePackage, phase: Callable[..., Phase]
+    ) -> None:
+        narrow = replace(phase("quality", "parallel", "tests"), window_minutes=(0, 0))
+        plan = PLANNER.plan(
+            replace(taskboard, phases=(narrow,), constraints=Constraints(max_build_seconds=1)), template
+        )
+        assert any("its window ends at 0" in said for said in plan.assumptions)
+        assert any("over max_build_time (1 s)" in said for said in plan.assumptions)
+
+    def test_more_phases_than_anyone_reads_are_refused(
+        self, taskboard: Blueprint, template: TemplatePackage, phase: Callable[..., Phase]
+    ) -> None:
+        many = tuple(phase(f"p{n}", "parallel") for n in range(1001))
+        with pytest.raises(PlanError, match="fewer, larger"):
+            PLANNER.plan(replace(taskboard, phases=many), template)
+
+
+class TestQuote:
+    def test_the_critical_path_is_the_longest_chain(
+        self, taskboard: Blueprint, template: TemplatePackage
+    ) -> None:
+        plan = PLANNER.plan(taskboard, template)
+        tasks = by_id(plan)
+        assert plan.quote.critical_seconds == pytest.approx(
+            sum(tasks[name].seconds for name in plan.critical_path)
+        )
+        assert plan.critical_path[0] == "analysis"
+        assert plan.critical_path[-1] == "report"
+
+    def test_cores_shorten_the_estimate_down_to_the_critical_path(
+        self, crowded: Callable[..., Blueprint], template: TemplatePackage
+    ) -> None:
+        quote = PLANNER.plan(crowded(50), template).quote
+        assert estimate_seconds(quote, cores=1) == quote.total_seconds
+        assert estimate_seconds(quote) == pytest.approx(quote.total_seconds / 2)
+        assert estimate_seconds(quote, cores=1000) == quote.critical_seconds
+
+    def test_barriers_and_coordinators_do_not_count_as_agents(
+        self, taskboard: Blueprint, template: TemplatePackage, seed_phases: tuple[Phase, ...]
+    ) -> None:
+        plain = PLANNER.plan(taskboard, template).quote
+        phased = PLANNER.plan(replace(taskboard, phases=seed_phases), template).quote
+        assert phased.agents == plain.agents
+        assert phased.tasks > plain.tasks
+
+
+@pytest.mark.parametrize(
+    ("works", "fault"),
+    [
+        ((), "lists no work"),
+        ((WorkSpec(name="a", agent="x", after=("b",)),), "'b', which is no work"),
+        ((WorkSpec(name="a", agent="x"), WorkSpec(name="a", agent="x")), "two kinds of work"),
+        ((WorkSpec(name="a", agent="barrier"),), "which no template may use"),
+        (
+            (WorkSpec(name="a", agent="x", after=("b",)), WorkSpec(name="b", agent="x", after=("a",))),
+            "waits for itself",
+        ),
+    ],
+)
+def test_a_template_that_cannot_be_planned_is_refused(
+    taskboard: Blueprint,
+    make_template: Callable[..., TemplatePackage],
+    works: tuple[WorkSpec, ...],
+    fault: str,
+) -> None:
+    with pytest.raises(PlanError, match=fault):
+        PLANNER.plan(taskboard, make_template(*works))
+
+
+_IN_ANOTHER_PROCESS = """
+import sys, msgspec
+from factory_core.contracts.blueprint import Blueprint
+from factory_core.contracts.template import Manifest, TemplatePackage
+from factory_core.planning import HierarchicalPlanner
+from pathlib import Path
+blueprint, manifest = sys.stdin.buffer.read().split(b"\\n")
+template = TemplatePackage(manifest=msgspec.json.decode(manifest, type=Manifest), root=Path("x"), digest="0")
+plan = HierarchicalPlanner().plan(msgspec.json.decode(blueprint, type=Blueprint), template)
+sys.stdout.buffer.write(msgspec.json.encode(plan))
+"""
+
+
+def test_the_order_of_hash_tables_changes_no_byte(
+    taskboard: Blueprint, template: TemplatePackage, seed_phases: tuple[Phase, ...], seed_hints: Hints
+) -> None:
+    blueprint = replace(taskboard, phases=seed_phases, hints=seed_hints)
+    text = msgspec.json.encode(blueprint) + b"\n" + msgspec.json.encode(template.manifest)
+    plans = {
+        subprocess.run(
+            [sys.executable, "-c", _IN_ANOTHER_PROCESS],
+            input=text,
+            env={"PYTHONHASHSEED": seed},
+            capture_output=True,
+            check=True,
+        ).stdout
+        for seed in ("0", "1", "4711")
+    }
+    assert plans == {msgspec.json.encode(PLANNER.plan(blueprint, template))}
