@@ -1,46 +1,20 @@
 from __future__ import annotations
 
 import textwrap
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from uuid import uuid4
 
-import asyncpg
 import pytest
-from factory_core.kernel.database import Database, open_database
-from factory_core.settings import KernelSettings
-from factory_plugin_embedded.postgres import EmbeddedPostgres
 from piccolo.conf.apps import AppConfig
 
-
-@pytest.fixture(scope="session")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The URL of a private PostgreSQL."""
-    home = tmp_path_factory.mktemp("home")
-    postgres = EmbeddedPostgres()
-    postgres.start(home)
-    yield postgres.url(home)
-    postgres.stop(home)
+from factory_core.kernel.database import Database, open_database
+from factory_core.settings import KernelSettings
 
 
 @pytest.fixture
-def anyio_backend() -> str:
-    return "asyncio"
-
-
-@pytest.fixture
-async def database_url(server: str) -> str:
-    """An empty database."""
-    name = f"t{uuid4().hex}"
-    connection = await asyncpg.connect(server)
-    await connection.execute(f"CREATE DATABASE {name}")
-    await connection.close()
-    return server.replace("/factory?", f"/{name}?")
-
-
-@pytest.fixture
-async def database(database_url: str) -> AsyncIterator[Database]:
-    async with open_database(database_url, KernelSettings()) as opened:
+async def opened(database: str) -> AsyncIterator[Database]:
+    async with open_database(database, KernelSettings()) as opened:
         yield opened
 
 
@@ -73,8 +47,10 @@ def write_app(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., 
         folder = tmp_path / f"app_{app}_{uuid4().hex[:8]}"
         folder.mkdir()
         for name, content in migrations.items():
-            text = content if isinstance(content, str) else MIGRATION.format(
-                name=name, app=app, up=(content[0],), down=(content[1],)
+            text = (
+                content
+                if isinstance(content, str)
+                else MIGRATION.format(name=name, app=app, up=(content[0],), down=(content[1],))
             )
             (folder / f"{name}.py").write_text(textwrap.dedent(text))
         config = AppConfig(app_name=app, migrations_folder_path=folder, migration_dependencies=[])
