@@ -1,0 +1,107 @@
+"""Order, list, look at and cancel builds."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Annotated
+from uuid import UUID
+
+from litestar import Controller, Response, delete, get, post
+from litestar.openapi.spec import Example
+from litestar.params import Body, Parameter
+
+from factory_api.schemas import (
+    EXAMPLE_ORDER,
+    BuildDetails,
+    BuildPage,
+    BuildQuery,
+    BuildView,
+    NewBuild,
+    TaskView,
+)
+from factory_api.service import BuildDesk, etag_of
+from factory_core.contracts.events import BuildState
+
+Order = Annotated[NewBuild, Body(examples=[Example(value=EXAMPLE_ORDER)])]
+Key = Annotated[
+    str | None,
+    Parameter(
+        header="Idempotency-Key",
+        max_length=200,
+        description="Repeating a request with the same key never starts a second build.",
+    ),
+]
+Limit = Annotated[int, Parameter(ge=1, le=200, description="How many at most.")]
+Offset = Annotated[int, Parameter(ge=0, le=1_000_000, description="How many to pass over.")]
+State = Annotated[
+    list[BuildState] | None, Parameter(description="Only builds in this state; may be repeated.")
+]
+Sort = Annotated[
+    str, Parameter(pattern="^-?created_at$", description="created_at, or -created_at: newest first.")
+]
+Cursor = Annotated[str | None, Parameter(max_length=64, description="next of the page before.")]
+Known = Annotated[str | None, Parameter(header="If-None-Match", description="The ETag you have.")]
+
+
+class BuildRoutes(Controller):
+    """``/api/v1/builds``."""
+
+    path = "/builds"
+    tags = ("builds",)
+
+    @post("/", summary="Start a build")
+    async def create(self, data: Order, desk: BuildDesk, key: Key = None) -> Response[BuildView]:
+        """201 with the new build; 200 with the one that the same Idempotency-Key started before."""
+        made = await desk.order(data, key=key)
+        view = BuildView.of(await desk.build(made.build))
+        location = {"Location": f"/api/v1/builds/{made.build}"}
+        return Response(view, status_code=201 if made.created else 200, headers=location)
+
+    @get("/", summary="List builds")
+    async def index(
+        self,
+        desk: BuildDesk,
+        state: State = None,
+        sort: Sort = "-created_at",
+        limit: Limit = 50,
+        offset: Offset = 0,
+        cursor: Cursor = None,
+    ) -> BuildPage:
+        """One page; follow ``next`` with ``cursor``, or count with ``offset``."""
+        return await desk.page(
+            BuildQuery(
+                states=tuple(state or ()),
+                newest_first=sort.startswith("-"),
+                limit=limit,
+                offset=offset,
+                cursor=cursor,
+            )
+        )
+
+    @get("/{build:uuid}", summary="Look at a build")
+    async def show(self, build: UUID, desk: BuildDesk, known: Known = None) -> Response[BuildDetails | None]:
+        """The build, its tasks, and how many are in which state; 304 while nothing happened."""
+        row = await desk.build(build)
+        headers = {"ETag": etag_of(row.id, row.seq, row.state), "Cache-Control": "no-cache"}
+        if known == headers["ETag"]:
+            return Response(None, status_code=304, headers=headers)
+        tasks = tuple(TaskView.of(task) for task in await desk.tasks(build))
+        counts = Counter(str(task.state) for task in tasks)
+        details = BuildDetails(build=BuildView.of(row), counts=dict(sorted(counts.items())), tasks=tasks)
+        return Response(details, headers=headers)
+
+    @post("/{build:uuid}/cancel", status_code=202, summary="Cancel a build")
+    async def cancel(self, build: UUID, desk: BuildDesk) -> BuildView:
+        """Tasks that run are stopped; what is finished is kept. Cancelling twice is no error."""
+        return BuildView.of(await desk.cancel(build))
+
+    @delete("/{build:uuid}", status_code=202, summary="Cancel a build (alias)")
+    async def remove(self, build: UUID, desk: BuildDesk) -> BuildView:
+        """The same as ``POST …/cancel``."""
+        return BuildView.of(await desk.cancel(build))
+
+    @get("/{build:uuid}/report", summary="Read the report", media_type="application/json")
+    async def report(self, build: UUID, desk: BuildDesk) -> Response[bytes]:
+        """What was asked, what was made, and what proves it."""
+        found = await desk.artifact(build, "BUILD_REPORT.json", "report")
+        return Response(await desk.whole(found.key), media_type="application/json")

@@ -1,0 +1,79 @@
+"""Following a build: by asking again, or as a stream that resumes where it broke off."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator
+from typing import Annotated
+from uuid import UUID
+
+import msgspec
+from litestar import Controller, Request, Response, get
+from litestar.datastructures import State
+from litestar.params import Parameter
+from litestar.response import ServerSentEvent, ServerSentEventMessage
+
+from factory_api.schemas import EventPage
+from factory_api.service import BuildDesk
+from factory_core.contracts.events import ENDED
+
+PAGE = 500
+LOOK_SECONDS = 0.2
+PING_SECONDS = 15.0
+
+After = Annotated[int, Parameter(ge=0, description="The number of the last event you have.")]
+LastEvent = Annotated[
+    int | None, Parameter(header="Last-Event-ID", ge=0, description="The same, sent by browsers.")
+]
+Limit = Annotated[int, Parameter(ge=1, le=1000)]
+
+
+class EventRoutes(Controller):
+    """``/api/v1/builds/{id}/events``."""
+
+    path = "/builds"
+    tags = ("events",)
+
+    @get("/{build:uuid}/events", summary="Follow a build")
+    async def follow(
+        self,
+        build: UUID,
+        request: Request[object, object, State],
+        desk: BuildDesk,
+        after: After = 0,
+        last_event: LastEvent = None,
+        limit: Limit = PAGE,
+    ) -> Response[EventPage] | ServerSentEvent | Response[None]:
+        """Events after a number, as JSON; as a stream when ``text/event-stream`` is asked for. A stream ends with the
+        build, and answers 204 when there is nothing left to say, which tells a browser not to come back."""
+        start = last_event if last_event is not None else after
+        row = await desk.build(build)
+        if "text/event-stream" not in request.headers.get("accept", ""):
+            events = await desk.events(build, after=start, limit=limit)
+            last = events[-1].seq if events else start
+            return Response(EventPage(events=events, last=last, ended=row.state in ENDED and last >= row.seq))
+        if row.state in ENDED and start >= row.seq:
+            return Response(None, status_code=204)
+        headers = {"Cache-Control": "no-cache", "X-Accel-Buffering": "no"}
+        return ServerSentEvent(_stream(desk, build, start), headers=headers)
+
+
+async def _stream(desk: BuildDesk, build: UUID, after: int) -> AsyncGenerator[ServerSentEventMessage, None]:
+    """Every event once, in order, until the build has ended and all is said."""
+    silent = 0.0
+    while True:
+        # The state is read before the events: what ended then has all its events written.
+        row = await desk.build(build)
+        events = await desk.events(build, after=after, limit=PAGE)
+        for event in events:
+            after = event.seq
+            data = msgspec.json.encode(event).decode()
+            yield ServerSentEventMessage(data=data, event=event.kind, id=str(event.seq))
+        if row.state in ENDED and after >= row.seq:
+            return
+        silent = 0.0 if events else silent + LOOK_SECONDS
+        if silent >= PING_SECONDS:
+            silent = 0.0
+            yield ServerSentEventMessage(comment="still here")
+        if len(events) < PAGE:
+            await asyncio.sleep(LOOK_SECONDS)
