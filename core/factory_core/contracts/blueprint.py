@@ -350,7 +350,10 @@ class Hints(Struct, frozen=True, kw_only=True):
     preferred_agents: dict[str, str] = {}
     spawn_thresholds: dict[str, float] = {}
     paradigm: str = "hierarchical"
+    style: str = ""
+    """``meta.orchestration_style``, such as ``aggressive``."""
     orchestration: tuple[str, ...] = ()
+    """The ways of working in sequence, as ``special_instructions.orchestration_style`` spells them."""
 
 
 class NodeState(StrEnum):

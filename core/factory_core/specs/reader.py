@@ -1,0 +1,257 @@
+"""A document, whole: text to a blueprint, every problem at once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from factory_core.contracts.blueprint import Blueprint, Entity, Node, Requirement, Role
+
+from .acceptance import read_acceptance
+from .comments import Comment, attach, find_comments
+from .compose import Budget, compose
+from .constraints import read_behaviours, read_constraints, read_project
+from .declared import read_endpoints
+from .endpoints import Desk
+from .entities import collect, read_entities
+from .extras import deliverable_files, find_blocks, read_list, read_technology
+from .hints import find_agent_hints, hint_nodes, read_hints
+from .intake import decode
+from .links import Links
+from .markdown import Fragment, Heading, find_fragments, is_markdown
+from .merge import merge
+from .notes import Notes, nearest
+from .phases import read_phases
+from .problems import Reading
+from .requirements import check_links, read_leaves, read_requirements
+from .roles import is_mixed, read_roles
+from .rules import read_rules, read_states
+from .tree import Entry, Mapping, Scalar, Sequence, Tree, leaves, place, walk
+from .views import read_views
+
+__all__ = ["read"]
+
+TWINS = {
+    "_meta": "meta",
+    "_constraints": "constraints",
+    "_behaviors": "behaviors",
+    "behaviours": "behaviors",
+    "dependency_graph": "phases",
+    "tables": "entities",
+}
+"""Second spellings of top-level keys, and the first."""
+TYPED = (
+    "entities",
+    "states",
+    "rules",
+    "roles",
+    "endpoints",
+    "views",
+    "requirements",
+    "acceptance",
+    "project",
+)
+"""Sections in which every key already has a meaning, so that ``tables`` or ``technology`` is none there."""
+OTHERS = (
+    "factory", "meta", "constraints", "behaviors", "phases", "agent_hints", "technology", "deliverables", "do_not_build",
+    "reference_implementations", "special_instructions", "success_metrics", "quality_requirements",
+)  # fmt: skip
+REQUIRED_SECTIONS = ("success_metrics", "quality_requirements", "deliverables")
+
+
+class Document(Struct, frozen=True):
+    """A document before anything in it has a meaning."""
+
+    root: Mapping
+    comments: list[Comment]
+    heading: Heading | None = None
+
+
+def read(data: bytes, *, name: str = "spec.yaml") -> Reading:
+    """Read a specification. Never raises for anything the bytes hold: what is wrong becomes a problem."""
+    notes = Notes()
+    text = decode(data, notes)
+    document = parse(text, name, notes) if text is not None else None
+    blueprint = understand(document, notes) if document is not None else None
+    if notes.failed:
+        blueprint = None
+    problems = tuple(sorted(notes.problems, key=lambda problem: (problem.line, problem.column)))
+    return Reading(blueprint=blueprint, problems=problems, source=text or "")
+
+
+def parse(text: str, name: str, notes: Notes) -> Document | None:
+    """The document's one map, with comments; None when it cannot be read to the end."""
+    fragments: tuple[Fragment, ...] = (Fragment(text=text),)
+    heading: Heading | None = None
+    if is_markdown(name):
+        fragments, heading = find_fragments(text)
+        if not fragments:
+            notes.warn(
+                "empty", "There is no fenced yaml block in the document.", (1, 1), "Begin one with ```yaml"
+            )
+    root = Mapping(entries=(), line=1, column=1)
+    comments: list[Comment] = []
+    budget = Budget()
+    readable = True
+    for fragment in fragments:
+        composed = compose(fragment, notes, budget)
+        readable = readable and composed.readable
+        comments += find_comments(fragment, composed)
+        if isinstance(composed.tree, Mapping):
+            root = merge(root, canonical(composed.tree, notes), notes)
+        elif composed.tree is not None:
+            hint = "For example: project: {name: My product}"
+            notes.error("shape", "A specification is a map of keys and values.", composed.tree, hint)
+    placed = place(root)
+    if not readable or not isinstance(placed, Mapping):
+        return None
+    return Document(placed, attach(comments, placed), heading)
+
+
+def canonical(tree: Mapping, notes: Notes) -> Mapping:
+    """The map with second spellings of top-level keys replaced by the first."""
+    result = replace(tree, entries=())
+    for entry in tree.entries:
+        key = replace(entry.key, text=TWINS.get(entry.key.text, entry.key.text))
+        result = merge(result, replace(tree, entries=(replace(entry, key=key),)), notes)
+    return result
+
+
+def understand(document: Document, notes: Notes) -> Blueprint:
+    """Everything the document says, and what of it was not understood."""
+    root = document.root
+    check_top(root, notes)
+    loose = [entry.value for entry in root.entries if entry.key.text not in TYPED]
+    requirements = all_requirements(root, notes)
+    links = Links({requirement.id for requirement in requirements}, notes)
+    drafts = collect([block for block in (root.get("entities"), *tables(loose)) if block is not None], notes)
+    entities = {entity.name: entity for entity in read_entities(drafts, links, notes)}
+    mixed = [node for tree in loose for node in walk(tree) if is_mixed(node)]
+    roles = read_roles(root.get("roles"), mixed, set(entities), notes)
+    desk = Desk(entities, frozenset(role.name for role in roles), links, notes)
+    nested = [block for tree in loose for block in find_blocks(tree, "endpoints")]
+    blueprint = Blueprint(
+        project=read_project(root.get("project"), document.heading, notes),
+        entities=tuple(entities.values()),
+        states=read_states(root.get("states"), entities, links, notes),
+        rules=read_rules(root.get("rules"), entities, links, notes),
+        roles=roles,
+        endpoints=read_endpoints(root.get("endpoints"), nested, desk),
+        views=read_views(root.get("views"), entities, links, notes),
+        requirements=tuple(requirements),
+        acceptance=read_acceptance(root.get("acceptance"), roles, first_all(roles), links, notes),
+    )
+    blueprint = with_plan(blueprint, document, loose, notes)
+    check_links(requirements, parts_of(blueprint, entities), root.get("requirements"), notes)
+    return replace(
+        blueprint, assumptions=tuple(notes.assumptions), nodes=tuple(nodes_of(blueprint, root, notes))
+    )
+
+
+def with_plan(blueprint: Blueprint, document: Document, loose: list[Tree], notes: Notes) -> Blueprint:
+    """The blueprint with what shapes the build."""
+    root = document.root
+    comments: dict[str, list[str]] = {}
+    for comment in document.comments:
+        comments.setdefault(comment.path, []).append(comment.text)
+    agents = find_agent_hints(document.comments, {leaf.path for leaf in leaves(root)})
+    technology = [block for tree in loose for _, block in find_blocks(tree, "technology")]
+    top = root.get("technology")
+    return replace(
+        blueprint,
+        constraints=read_constraints(root.get("constraints"), notes),
+        behaviours=read_behaviours(root.get("behaviors"), notes),
+        phases=read_phases(root.get("phases"), comments, notes),
+        hints=read_hints(root, agents, notes),
+        technology=read_technology([top, *technology] if top is not None else technology, notes),
+        deliverables=deliverable_files(root.get("deliverables")),
+        do_not_build=read_list(root.get("do_not_build"), "do_not_build", notes),
+        references=read_list(root.get("reference_implementations"), "reference", notes),
+    )
+
+
+def check_top(root: Mapping, notes: Notes) -> None:
+    """Refuse other versions of the language; warn of a top-level key that looks like a misspelt known one."""
+    for entry in root.entries:
+        key = entry.key.text
+        if key not in TYPED and key not in OTHERS:
+            hint = nearest(key, [*TYPED, *OTHERS]) if len(key) > 3 else ""
+            if hint and close(key, hint):
+                notes.warn(
+                    "unknown-key",
+                    f"{key!r} means nothing here; it is kept as not understood.",
+                    entry.key,
+                    hint,
+                )
+    version = root.get("factory")
+    if version is not None:
+        notes.claim(version, "version")
+        if not (isinstance(version, Scalar) and version.value == 1):
+            notes.error("version", "Only version 1 of the language is known.", version, "Write: factory: 1")
+
+
+def close(key: str, hint: str) -> bool:
+    """Whether a key differs from the suggested word by very little."""
+    word = hint.removeprefix("Did you mean ").removesuffix("?")
+    return abs(len(word) - len(key)) <= 2 and word[:2] == key[:2].lower()
+
+
+def tables(loose: list[Tree]) -> Iterator[Tree]:
+    """The ``tables`` blocks below the top level, if they look like tables at all."""
+    for tree in loose:
+        for _, block in find_blocks(tree, "tables"):
+            if table_like(block):
+                yield block
+
+
+def table_like(block: Tree) -> bool:
+    """Whether a block names tables with columns."""
+    if isinstance(block, Sequence):
+        return bool(block.items) and all(
+            isinstance(item, Mapping) and table_like(item) for item in block.items
+        )
+    return isinstance(block, Mapping) and all(not isinstance(entry.value, Scalar) for entry in block.entries)
+
+
+def all_requirements(root: Mapping, notes: Notes) -> list[Requirement]:
+    """The declared requirements and those of the seed's dialect, each id once."""
+    found = read_requirements(root.get("requirements"), notes)
+    for name in REQUIRED_SECTIONS:
+        section = root.get(name)
+        found += read_leaves(section, notes) if section is not None else []
+    return list({requirement.id: requirement for requirement in reversed(found)}.values())[::-1]
+
+
+def first_all(roles: tuple[Role, ...]) -> str | None:
+    """The first role that may do all."""
+    return next((role.name for role in roles if any(grant.verb == "all" for grant in role.grants)), None)
+
+
+def parts_of(blueprint: Blueprint, entities: dict[str, Entity]) -> set[str]:
+    """Everything a requirement may say it is done ``by``."""
+    fields = {f"{entity.name}.{field.name}" for entity in entities.values() for field in entity.fields}
+    calls = {f"{endpoint.method} {endpoint.path}" for endpoint in blueprint.endpoints}
+    crud = {
+        call
+        for entity in entities.values()
+        for call in (f"POST {entity.path}", f"GET {entity.path}")
+        + tuple(f"{method} {entity.path}/{{id}}" for method in ("GET", "PATCH", "DELETE"))
+    }
+    named = {view.name for view in blueprint.views} | {case.name for case in blueprint.acceptance}
+    return set(entities) | fields | calls | crud | named
+
+
+def nodes_of(blueprint: Blueprint, root: Mapping, notes: Notes) -> Iterator[Node]:
+    """Every leaf and every agent hint of the document, once, in the order of lines."""
+    found = [
+        Node(path=leaf.path, line=leaf.line, part=notes.parts.get(leaf.path, "")) for leaf in leaves(root)
+    ]
+    found = [node for node in found if node.path]  # an empty document has no nodes
+    yield from sorted([*found, *hint_nodes(blueprint.hints.agents)], key=lambda node: node.line)
+
+
+def entry_of(tree: Mapping, key: str) -> Entry | None:
+    """The entry of that key."""
+    return next((entry for entry in tree.entries if entry.key.text == key), None)
