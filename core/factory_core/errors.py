@@ -8,7 +8,14 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
-__all__ = ["EnvironmentUnfit", "FactoryError", "ObjectMissing", "SandboxUnavailable", "ServerStartError"]
+__all__ = [
+    "EnvironmentUnfit",
+    "FactoryError",
+    "ObjectMissing",
+    "SandboxUnavailable",
+    "ServerStartError",
+    "UnsafeKey",
+]
 
 
 class FactoryError(Exception):
@@ -48,3 +55,15 @@ class ObjectMissing(FactoryError):
     def __init__(self, key: str) -> None:
         self.key = key
         super().__init__(f"Nothing is stored under {key!r}.")
+
+
+class UnsafeKey(FactoryError):
+    """A storage key that could name something outside the storage."""
+
+    status = 422
+
+    def __init__(self, key: str) -> None:
+        self.key = key[:200]
+        super().__init__(
+            f"{self.key!r} cannot be a storage key. Use relative names joined by '/', without '..', at most 1024 bytes."
+        )

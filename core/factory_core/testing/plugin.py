@@ -20,6 +20,10 @@ if TYPE_CHECKING:  # every pytest run of this environment loads this module, so 
 
 __all__ = ["Servers"]
 
+pytest.register_assert_rewrite(
+    *(f"factory_core.testing.{suite}" for suite in ("agent", "servers", "storage"))
+)
+
 _queue_numbers = count()
 
 

@@ -47,7 +47,7 @@ class EmbeddedPostgres:
     name = "postgresql"
 
     def __init__(self) -> None:
-        self._process: subprocess.Popen[bytes] | None = None
+        self._launched: dict[Path, subprocess.Popen[bytes]] = {}
 
     def url(self, home: Path) -> str:
         """A URL for asyncpg and libpq; names the port so that PGPORT of a user's shell does not apply."""
@@ -82,9 +82,9 @@ class EmbeddedPostgres:
         if pid is not None:
             steps = ((signal.SIGINT, 5.0), (signal.SIGQUIT, 1.0), (signal.SIGKILL, 1.0))
             end(pid, lambda: self._running(home) is not None, *steps)
-        if self._process is not None:
-            self._process.wait(5)
-            self._process = None
+        launched = self._launched.pop(home, None)
+        if launched is not None:
+            launched.wait(5)
         leave(home)
 
     def _attempt(self, home: Path, log: Path, deadline: float) -> bool:
@@ -94,7 +94,7 @@ class EmbeddedPostgres:
             (data / "postmaster.pid").unlink(missing_ok=True)
             settings = [f"--{name}={value}" for name, value in _SETTINGS.items()]
             server = [str(_program("postgres")), "-D", str(data), "-k", str(sockets), *settings]
-            self._process = launch(as_ordinary_user(server, data.parent), folder=data, log=log)
+            self._launched[home] = launch(as_ordinary_user(server, data.parent), folder=data, log=log)
         while not _accepts(sockets):
             if not self._starting(home) or time.monotonic() > deadline:
                 return False
@@ -102,12 +102,12 @@ class EmbeddedPostgres:
         return True
 
     def _starting(self, home: Path) -> bool:
-        launched = self._process is not None and self._process.poll() is None
-        return launched or self._running(home) is not None
+        launched = self._launched.get(home)
+        return (launched is not None and launched.poll() is None) or self._running(home) is not None
 
     def _running(self, home: Path) -> int | None:
-        if self._process is not None:
-            self._process.poll()
+        if home in self._launched:
+            self._launched[home].poll()  # reaps it, if it ended
         data = _data(home)
         return find(data / "postmaster.pid", folder=data)
 

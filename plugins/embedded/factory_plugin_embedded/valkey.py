@@ -34,7 +34,7 @@ class EmbeddedValkey:
     name = "valkey"
 
     def __init__(self) -> None:
-        self._process: subprocess.Popen[bytes] | None = None
+        self._launched: dict[Path, subprocess.Popen[bytes]] = {}
 
     def url(self, home: Path) -> str:
         """A URL for redis-py."""
@@ -49,7 +49,7 @@ class EmbeddedValkey:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         places = {"unixsocket": str(_socket(home)), "pidfile": str(folder / "valkey.pid"), "dir": str(folder)}
         options = [word for name, value in (places | _SETTINGS).items() for word in (f"--{name}", value)]
-        process = self._process = launch([str(_program()), *options], folder=folder, log=log)
+        process = self._launched[home] = launch([str(_program()), *options], folder=folder, log=log)
         wait_until(lambda: process.poll() is not None or _answers(_socket(home)), 20)
         if not _answers(_socket(home)):
             self.stop(home)
@@ -64,14 +64,14 @@ class EmbeddedValkey:
         pid = self._running(home)
         if pid is not None:
             end(pid, lambda: self._running(home) is not None, (signal.SIGTERM, 2.0), (signal.SIGKILL, 1.0))
-        if self._process is not None:
-            self._process.wait(5)
-            self._process = None
+        launched = self._launched.pop(home, None)
+        if launched is not None:
+            launched.wait(5)
         leave(home)
 
     def _running(self, home: Path) -> int | None:
-        if self._process is not None:
-            self._process.poll()
+        if home in self._launched:
+            self._launched[home].poll()  # reaps it, if it ended
         return find(_folder(home) / "valkey.pid", folder=_folder(home))
 
 
