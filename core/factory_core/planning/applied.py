@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from factory_core.contracts.blueprint import Blueprint, Hints
-from factory_core.contracts.plan import Plan, PlannedTask
+from factory_core.contracts.plan import Plan
 
 from .slugs import segments
 from .teams import Crew
@@ -30,26 +30,22 @@ def paths_applied(blueprint: Blueprint, plan: Plan, crew: Crew, *, capped: bool)
     agents = {task.agent for task in plan.tasks}
     named: set[tuple[str, str]] = {("resource_allocation", team.name) for team in hints.shares}
     named.update(("preferred_agents", agent) for agent in hints.preferred_agents if agent in agents)
-    thresholds = ("spawn_threshold_overrides", "spawn_thresholds")
     named.update(
-        (section, agent)
-        for agent in hints.spawn_thresholds
-        if bump_for(agent, Hints(spawn_thresholds=hints.spawn_thresholds)) and agent in agents
-        for section in thresholds
+        ("spawn_threshold_overrides", agent)
+        for agent, threshold in hints.spawn_thresholds.items()
+        if threshold < 1.0 and agent in agents
     )
     if hints.paradigm == plan.paradigm:
         named.add(("meta", "paradigm"))
-        named.add(("_meta", "paradigm"))
     if capped or plan.scale < 1.0:
         named.add(("constraints", "max_agents"))
-        named.add(("_constraints", "max_agents"))
     chosen = set(crew.applied)
     chosen.update(_listed(blueprint, "preferred_agents", hints.preferred_agents, agents))
-    lines = _phase_lines(blueprint, plan.tasks)
+    phases = {f"phase:{phase.name}" for phase in blueprint.phases}
     return tuple(
         node.path
         for node in blueprint.nodes
-        if node.path in chosen or _names(node.path, named) or _is_phase(node.path, node.line, lines)
+        if node.path in chosen or _names(node.path, named) or node.part in phases
     )
 
 
@@ -64,15 +60,3 @@ def _listed(blueprint: Blueprint, section: str, names: Iterable[str], agents: se
     if len(items) != len(names):
         return set()
     return {path for path, name in zip(items, names, strict=True) if name in agents}
-
-
-def _phase_lines(blueprint: Blueprint, tasks: tuple[PlannedTask, ...]) -> frozenset[int]:
-    """The lines of phases and phase tasks that stand in the plan."""
-    lines = {task.line for task in tasks if task.line}
-    return frozenset(lines) if blueprint.phases else frozenset()
-
-
-def _is_phase(path: str, line: int, lines: frozenset[int]) -> bool:
-    keys = segments(path)
-    inside = bool(keys) and keys[0] in ("phases", "dependency_graph")
-    return inside and (line in lines or keys[-1] == "blocking")

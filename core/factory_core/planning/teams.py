@@ -75,7 +75,7 @@ class Crew(Struct, frozen=True, kw_only=True):
         else:
             score = 0
         nodes = words(*(node.entity or node.name for node in piece.nodes))
-        if nodes & words(team.name) and (not whole_kind or task_kind & whole_kind):
+        if nodes & words(team.name) and task_kind & whole_kind:
             score += 7
         return score
 
@@ -137,7 +137,7 @@ def _said(low: int, high: int, cap: int, *, shares: bool) -> tuple[str, ...]:
         )
     if middle and shares:
         said.append(
-            f"Shares and hints divide the same {cap} agents twice: by discipline, and by part of the system."
+            f"Shares and hints each divide the same {cap} agents, by discipline and by part of the system."
         )
     return tuple(said)
 

@@ -344,6 +344,16 @@ class TestPhases:
         with pytest.raises(PlanError, match="fewer, larger"):
             PLANNER.plan(replace(taskboard, phases=many), template)
 
+    def test_lines_of_phases_shape_the_plan(
+        self, taskboard: Blueprint, template: TemplatePackage, seed_phases: tuple[Phase, ...]
+    ) -> None:
+        nodes = (
+            Node(path="phases.phase_1_foundation.blocking", line=1, part="phase:phase_1_foundation"),
+            Node(path="phases.other", line=2),
+        )
+        plan = PLANNER.plan(replace(taskboard, phases=seed_phases, nodes=nodes), template)
+        assert plan.applied == ("phases.phase_1_foundation.blocking",)
+
 
 class TestQuote:
     def test_the_critical_path_is_the_longest_chain(

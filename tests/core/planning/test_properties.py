@@ -96,7 +96,7 @@ def blueprints(draw: st.DrawFn) -> Blueprint:
         ),
         views=tuple(View(name=name, lists=name) for name in draw(st.lists(names, unique=True, max_size=4))),
         acceptance=tuple(
-            AcceptanceCase(name=name, steps=()) for name in draw(st.lists(st.text(), max_size=4))
+            AcceptanceCase(name=name, steps=()) for name in draw(st.lists(st.text(), unique=True, max_size=4))
         ),
         phases=draw(phases()),
         hints=Hints(
