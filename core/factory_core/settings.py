@@ -23,6 +23,7 @@ from factory_core.errors import FactoryError
 __all__ = ["KernelSettings", "Secret", "SettingsError", "Sources", "read_sources", "variable_of"]
 
 KERNEL = "kernel"
+ENVIRONMENT = "the environment"
 SettingsT = TypeVar("SettingsT", bound=Struct)
 
 
@@ -192,7 +193,7 @@ def point_piccolo_at(module: str) -> None:
 
 def _convert(raw: Any, kind: Any, setting: str, source: str) -> Any:
     try:
-        return msgspec.convert(raw, kind, strict=not isinstance(raw, str), dec_hook=_decode)
+        return msgspec.convert(raw, kind, strict=source != ENVIRONMENT, dec_hook=_decode)
     except (msgspec.ValidationError, ValueError) as error:
         raise SettingsError(setting, source, str(error)) from error
 
