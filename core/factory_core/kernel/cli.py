@@ -11,6 +11,7 @@ command line was wrong; 70 a defect of ours.
 from __future__ import annotations
 
 import ast
+import difflib
 import sys
 import traceback
 from importlib import import_module
@@ -20,7 +21,7 @@ from pathlib import Path
 import rich_click as click
 
 from factory_core.errors import FactoryError
-from factory_core.kernel.boot import COMMAND_HOOKS, start
+from factory_core.kernel.boot import COMMAND_HOOKS, KERNEL_COMMANDS, start
 from factory_core.kernel.version import VERSION
 
 WRONG_USAGE = 64
@@ -45,27 +46,42 @@ class StudioGroup(click.RichGroup):
     """Knows every command by name and imports only the one that is used."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        """The names, in alphabetical order."""
-        return sorted(_targets(ctx))
+        """The names, in alphabetical order; the kernel's alone when the platform does not boot."""
+        try:
+            return sorted(_targets(ctx))
+        except FactoryError as error:
+            click.secho(f"note: plugins' commands are missing here. {error}", fg="yellow", err=True)
+            return sorted(KERNEL_COMMANDS)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         """A stand-in with the command's first sentence: enough for the list of commands."""
-        target = _targets(ctx).get(cmd_name)
+        target = KERNEL_COMMANDS.get(cmd_name) or _targets(ctx).get(cmd_name)
         return None if target is None else click.RichCommand(name=cmd_name, help=_first_sentence(target))
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
         """The command itself, for it is about to run."""
-        name, _, rest = super().resolve_command(ctx, args)
-        return name, _imported(name, _targets(ctx)[name]) if name else None, rest
+        name = args[0]
+        target = KERNEL_COMMANDS.get(name)
+        if target is None and not name.startswith("-"):
+            commands = _targets(ctx)
+            target = commands.get(name)
+            if target is None:
+                close = difflib.get_close_matches(name, commands, n=1)
+                raise click.UsageError(
+                    f"There is no command {name!r}." + (f" Did you mean {close[0]!r}?" if close else "")
+                )
+        if target is None:
+            return super().resolve_command(ctx, args)
+        return name, _imported(name, target), args[1:]
 
 
 def _targets(ctx: click.Context) -> dict[str, str]:
     root = ctx.find_root()
-    if not isinstance(root.obj, dict):
+    if root.obj is None:
         root.obj = start(hooks=COMMAND_HOOKS).commands()
-    return root.obj  # pyright: ignore[reportUnknownVariableType]  # click leaves ``obj`` untyped; we put it there
+    return root.obj
 
 
 def _imported(name: str, target: str) -> click.Command:

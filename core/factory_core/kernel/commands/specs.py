@@ -14,6 +14,7 @@ import rich_click as click
 from factory_core.errors import FactoryError
 
 if TYPE_CHECKING:
+    from factory_core.contracts.plan import Plan
     from factory_core.contracts.template import TemplatePackage
     from factory_core.kernel.boot import Studio
     from factory_core.specs import Reading
@@ -65,13 +66,15 @@ def check(spec: str, as_json: bool) -> None:
     """Show errors and warnings of a specification, each with its line and column."""
     import msgspec
 
-    from factory_core.specs import render_problems
+    from factory_core.specs import describe_problems, render_problems
 
     reading = read_spec(spec)
     if as_json:
-        click.echo(msgspec.json.encode({"ok": reading.blueprint is not None, "problems": reading.problems}))
-    else:
+        click.echo(msgspec.json.encode(describe_problems(reading, spec)))
+    elif reading.problems:
         click.echo(render_problems(reading, spec))
+    else:
+        click.echo(f"{spec}: nothing to complain about")
     sys.exit(0 if reading.blueprint is not None else SPEC_WRONG)
 
 
@@ -84,7 +87,7 @@ def check(spec: str, as_json: bool) -> None:
 def plan(spec: str, as_json: bool, dot: bool, template: str | None, max_agents: int | None) -> None:
     """Show what would be done, by whom, how long it takes and what it costs; change nothing."""
     from factory_core.kernel.boot import start
-    from factory_core.planning import HierarchicalPlanner, show
+    from factory_core.planning import HierarchicalPlanner
     from factory_core.specs import render_problems
 
     if as_json and dot:
@@ -96,4 +99,20 @@ def plan(spec: str, as_json: bool, dot: bool, template: str | None, max_agents: 
         sys.exit(SPEC_WRONG)
     package = find_template(start(), template or blueprint.project.template)
     made = HierarchicalPlanner().plan(blueprint, package, max_agents=max_agents)
-    click.echo(show.as_json(made) if as_json else show.as_dot(made) if dot else show.as_text(made))
+    _print(made, as_json=as_json, dot=dot)
+
+
+def _print(plan: Plan, *, as_json: bool, dot: bool) -> None:
+    import msgspec
+    from rich.console import Console
+
+    from factory_core.planning import show
+
+    if as_json:
+        click.echo(msgspec.json.encode(show.to_json(plan)))
+    elif dot:
+        click.echo(show.to_dot(plan), nl=False)
+    else:
+        console = Console()
+        console.print(show.tree(plan))
+        console.print(show.table(plan))
