@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import re
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterator
 
 from msgspec import Struct
+from msgspec.structs import replace
 
-from .compose import Composed
+from .compose import Budget, Composed
 from .markdown import Fragment
 from .tree import Mapping, Sequence, Tree
 
 __all__ = ["Comment", "attach", "find_comments"]
 
-MARK = re.compile(r"(?:(?<=\s)|^)#+[ \t]?(.*)$", re.MULTILINE)
+MARK = re.compile(r"(?:(?<=\s)|^)#", re.MULTILINE)
+TELLING = re.compile(r"agent|spawn|trigger|minute|min\b|hour|\d+ ?h\b", re.IGNORECASE)
+"""Only comments that say something to the planner are kept."""
 
 
 class Comment(Struct, frozen=True, kw_only=True):
@@ -26,38 +30,41 @@ class Comment(Struct, frozen=True, kw_only=True):
     path: str = ""
 
 
-def find_comments(fragment: Fragment, composed: Composed) -> Iterator[Comment]:
-    """The comments of a fragment in order."""
+def find_comments(fragment: Fragment, composed: Composed, budget: Budget) -> Iterator[Comment]:
+    """The telling comments of a fragment, in order, until the budget is spent."""
     last = fragment.first + fragment.text.count("\n")
-    line, at = 0, 0
-    for found in MARK.finditer(fragment.text):
+    text, line, counted, at = fragment.text, fragment.first, 0, 0
+    while (found := MARK.search(text, at)) is not None:
+        at = found.end()
         if composed.within(found.start()):
             continue
-        line += fragment.text.count("\n", at, found.start())
-        at = found.start()
-        begin = fragment.text.rfind("\n", 0, at) + 1
-        yield Comment(
-            text=found[1].strip(),
-            line=fragment.first + line,
-            last=last,
-            alone=not fragment.text[begin:at].strip(),
-        )
+        line, counted = line + text.count("\n", counted, at), at
+        end = text.find("\n", at)
+        end = len(text) if end < 0 else end
+        words = text[at:end].lstrip("#").strip()
+        if TELLING.search(words) and budget.left > 0:
+            budget.left -= 1
+            begin = text.rfind("\n", 0, at) + 1
+            alone = not text[begin : found.start()].strip()
+            yield Comment(text=words, line=line, last=last, alone=alone)
+        at = end
 
 
 def attach(comments: list[Comment], tree: Tree) -> list[Comment]:
     """The comments with their nodes: the one that starts on the line, or the next one for a line of its own."""
     anchors: dict[int, str] = {}
     gather(tree, anchors)
-    return [
-        Comment(text=c.text, line=c.line, last=c.last, alone=c.alone, path=node_at(c, anchors))
-        for c in comments
-    ]
+    lines = sorted(anchors)
+    return [replace(comment, path=node_at(comment, anchors, lines)) for comment in comments]
 
 
-def node_at(comment: Comment, anchors: dict[int, str]) -> str:
+def node_at(comment: Comment, anchors: dict[int, str], lines: list[int]) -> str:
     """The path of the node a comment stands at; empty for the document itself."""
-    lines = range(comment.line, comment.last + 1) if comment.alone else range(comment.line, 0, -1)
-    return next((anchors[line] for line in lines if line in anchors), "")
+    if comment.alone:
+        at = bisect_left(lines, comment.line)
+        return anchors[lines[at]] if at < len(lines) and lines[at] <= comment.last else ""
+    at = bisect_right(lines, comment.line) - 1
+    return anchors[lines[at]] if at >= 0 else ""
 
 
 def gather(tree: Tree, anchors: dict[int, str]) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, NoReturn
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -78,13 +78,14 @@ def refuse_depth(notes: Notes, at: tuple[int, int]) -> None:
 
 def refuse_syntax(fault: MarkedYAMLError, fragment: Fragment, notes: Notes) -> None:
     """Say what the YAML scanner stumbled over, in its place."""
-    mark: Any = fault.problem_mark or fault.context_mark
+    seen: Any = fault
+    mark = seen.problem_mark or seen.context_mark
     at = fragment.locate(mark.line, mark.column) if mark is not None else fragment.locate(0, 0)
-    problem = str(fault.problem or fault.context or "unreadable")
+    problem = str(seen.problem or seen.context or "unreadable")
     if "\\t" in problem or "\t" in problem:
         notes.error("tab", "A tab cannot indent YAML.", at, "Use spaces.")
         return
-    context = f" {fault.context}" if fault.context else ""
+    context = f" {seen.context}" if seen.context else ""
     hints = {
         "mapping values are not allowed": "Quote the value if it contains a colon.",
         "expected ',' or": "A bracket or brace is not closed, or a comma is missing.",
@@ -235,7 +236,7 @@ class Composer:
         """Where an event starts in the document."""
         return self.fragment.locate(event.start_mark.line, event.start_mark.column)
 
-    def stop(self, code: str, message: str, event: Any, suggestion: str) -> Any:
+    def stop(self, code: str, message: str, event: Any, suggestion: str) -> NoReturn:
         """Note an error and give the fragment up."""
         self.notes.error(code, message, self.at(event), suggestion)
         raise Unreadable

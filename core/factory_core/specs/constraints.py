@@ -144,7 +144,7 @@ def read_project(tree: Tree | None, heading: Heading | None, notes: Notes) -> Pr
             "project", "The product has no name.", mapping or (1, 1), "Add: project: {name: My product}"
         )
         name = "unnamed"
-    check_project(mapping, name, notes)
+    check_project(mapping, notes)
     for key in PROJECT_KEYS:
         value = mapping.get(key) if mapping else None
         if value is not None:
@@ -159,7 +159,7 @@ def read_project(tree: Tree | None, heading: Heading | None, notes: Notes) -> Pr
     )
 
 
-def check_project(mapping: Mapping | None, name: str, notes: Notes) -> None:
+def check_project(mapping: Mapping | None, notes: Notes) -> None:
     """Note an error for a name, template or currency that cannot be one."""
     checks = {
         "name": (r"(?!.*\.\.[/\\])(?![/\\.])[^\x00-\x1f]{1,100}", "One line of text, no path."),

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from factory_core.contracts.blueprint import CrudCall, Endpoint, Entity
 
 from .endpoints import Desk, read_body, read_endpoint
-from .names import kebab, normal, path_of, plural
+from .names import path_of
 from .notes import quote
 from .tree import Entry, Mapping, Scalar, Sequence, Tree, leaves
 
@@ -81,11 +81,8 @@ def named(entry: Entry, desk: Desk) -> Endpoint | None:
 
 def entity_called(word: str, desk: Desk) -> Entity | None:
     """The entity of that name, in the singular or the plural."""
-    wanted = {normal(word), normal(plural(kebab(word) or "x"))}
-    return next(
-        (entity for entity in desk.entities.values() if {normal(entity.name), normal(entity.path)} & wanted),
-        None,
-    )
+    name = desk.names.called(word) if word else None
+    return desk.entities[name] if name else desk.paths.get(path_of(word)) if word else None
 
 
 def every_call(entry: Entry, above: str, desk: Desk) -> list[Endpoint]:

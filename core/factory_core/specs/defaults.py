@@ -77,7 +77,7 @@ def read_decimal(field: Field, text: str) -> str:
         raise ValueError(text)
     number = Decimal(text)
     scale, precision = field.scale or 0, field.precision or 0
-    sign, digits, exponent = number.as_tuple()
+    _, digits, exponent = number.as_tuple()
     whole = len(digits) + int(exponent) if number else 0
     if -int(exponent) > scale or whole > precision - scale:
         raise BadDefault(f"{text} does not fit decimal({precision},{scale}).")

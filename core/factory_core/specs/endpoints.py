@@ -6,14 +6,13 @@ import re
 from collections.abc import Mapping as Lookup
 from typing import Any
 
-from msgspec import Struct
 from msgspec.structs import replace
 
-from factory_core.contracts.blueprint import CrudCall, Endpoint, Entity, Field, FieldKind
+from factory_core.contracts.blueprint import CrudCall, Endpoint, Entity, Field, FieldKind, Role
 
 from .entities import read_fields
 from .links import Links
-from .names import RESERVED_PATHS, check_known
+from .names import RESERVED_PATHS, Catalogue, check_known
 from .notes import Notes, quote
 from .tree import Entry, Mapping, Scalar, Tree
 from .values import entity_of, read_values
@@ -35,18 +34,22 @@ CRUD = {
 }
 
 
-class Desk(Struct, frozen=True):
+class Desk:
     """What reading an endpoint needs to know of the rest."""
 
-    entities: Lookup[str, Entity]
-    roles: frozenset[str]
-    links: Links
-    notes: Notes
+    def __init__(
+        self, entities: Lookup[str, Entity], roles: tuple[Role, ...], links: Links, notes: Notes
+    ) -> None:
+        self.entities = entities
+        self.names = Catalogue(entities)
+        self.paths = {entity.path: entity for entity in entities.values()}
+        self.roles = {role.name for role in roles}
+        self.links = links
+        self.notes = notes
 
     def at(self, path: str) -> Entity | None:
         """The entity whose collection a path begins with."""
-        head = "/" + path.split("/")[1] if "/" in path else path
-        return next((entity for entity in self.entities.values() if entity.path == head), None)
+        return self.paths.get("/" + path.split("/")[1]) if "/" in path else None
 
 
 def read_endpoint(entry: Entry, desk: Desk) -> Endpoint | None:
@@ -90,7 +93,7 @@ def read_body(endpoint: Endpoint, tree: Tree, desk: Desk) -> Endpoint:
     endpoint = replace(
         endpoint,
         entity=entity.name if entity else None,
-        body=read_fields(mapping.get("body"), tuple(desk.entities), desk.links, desk.notes),
+        body=read_fields(mapping.get("body"), desk.names, desk.links, desk.notes),
         roles=read_roles(mapping.get("roles"), desk),
         description=desk.notes.text(mapping.get("description"), "description") or "",
         requirements=desk.links.read(mapping.get("requirement")),
@@ -117,7 +120,7 @@ def claim(endpoint: Endpoint, tree: Tree, mapping: Mapping, desk: Desk) -> None:
 def read_roles(tree: Tree | None, desk: Desk) -> tuple[str, ...]:
     """The roles that may call it."""
     words = desk.notes.words(tree, "roles")
-    return tuple(word.text for word in words if check_known(word, set(desk.roles), "a role", desk.notes))
+    return tuple(word.text for word in words if check_known(word, desk.roles, "a role", desk.notes))
 
 
 def classify(endpoint: Endpoint, *, known: bool, mapping: Mapping) -> CrudCall:

@@ -7,12 +7,12 @@ from collections.abc import Iterable
 
 from msgspec.structs import replace
 
-from factory_core.contracts.blueprint import Entity, Field, FieldKind
+from factory_core.contracts.blueprint import Entity, Field, Secrecy
 
 from .field_form import long_form
-from .field_types import BadType, read_field
+from .field_types import NEVER_UNIQUE, BadType, read_field
 from .links import Links
-from .names import BUILT_IN, RESERVED_PATHS, check_known, check_name, normal, path_of
+from .names import BUILT_IN, RESERVED_PATHS, Catalogue, check_known, check_name, normal, path_of
 from .notes import Notes, quote
 from .tables import inferred
 from .tree import Entry, Mapping, Scalar, Sequence, Tree
@@ -50,7 +50,7 @@ def collect(sources: Iterable[Tree], notes: Notes) -> list[Draft]:
 
 def read_entities(drafts: list[Draft], links: Links, notes: Notes) -> tuple[Entity, ...]:
     """The entities with their fields, paths all different."""
-    names = tuple(draft.key.text for draft in drafts)
+    names = Catalogue(draft.key.text for draft in drafts)
     entities = [read_entity(draft, names, links, notes) for draft in drafts]
     paths: dict[str, Entity] = {}
     for draft, entity in zip(drafts, entities, strict=True):
@@ -69,7 +69,7 @@ def check_path(entity: Entity, draft: Draft, paths: dict[str, Entity], notes: No
         notes.error("same-path", message, draft.key, "Rename one of them, or give it a _path.")
 
 
-def read_entity(draft: Draft, names: tuple[str, ...], links: Links, notes: Notes) -> Entity:
+def read_entity(draft: Draft, names: Catalogue, links: Links, notes: Notes) -> Entity:
     """One entity, from typed fields or from a bare list of column names."""
     name, value = draft.key.text, draft.value
     entity = Entity(name=name, fields=(), path=path_of(name), line=draft.key.line)
@@ -83,7 +83,7 @@ def read_entity(draft: Draft, names: tuple[str, ...], links: Links, notes: Notes
     fields: list[Field] = []
     taken: dict[str, Scalar] = {}
     for entry in value.entries:
-        if is_link(entry, links, fields):
+        if is_link(entry, links):
             entity = replace(entity, requirements=links.read(entry.value))
             notes.claim(entry.value, f"entity:{name}")
         elif not entry.key.text.startswith("_") and field_name(entry.key, taken, notes):
@@ -94,7 +94,7 @@ def read_entity(draft: Draft, names: tuple[str, ...], links: Links, notes: Notes
     return read_options(entity, value, links, notes)
 
 
-def is_link(entry: Entry, links: Links, fields: list[Field]) -> bool:
+def is_link(entry: Entry, links: Links) -> bool:
     """Whether ``requirement: R-1`` on an entity is a link and not a field of that name."""
     return entry.key.text == "requirement" and links.names_one(entry.value)
 
@@ -109,14 +109,14 @@ def field_name(key: Scalar, taken: dict[str, Scalar], notes: Notes) -> bool:
     return check_name(key, "a field", notes, taken)
 
 
-def read_entry(entry: Entry, names: tuple[str, ...], links: Links, notes: Notes) -> Field | None:
+def read_entry(entry: Entry, names: Catalogue, links: Links, notes: Notes) -> Field | None:
     """A field from its key and its short or long form; None with an error when it cannot be read."""
     name, value = entry.key.text, entry.value
     try:
         if isinstance(value, Mapping):
             return long_form(entry, value, names, links, notes)
         if isinstance(value, Scalar) and value.text:
-            return replace(read_field(name, value.text.strip(), names), line=entry.key.line)
+            return replace(read_field(name, value.text.strip(), names.exact), line=entry.key.line)
     except BadType as fault:
         notes.error("type", f"{quote(name)}: {fault}", shifted(value, fault.at), fault.suggestion)
         return None
@@ -174,24 +174,25 @@ def read_option(entity: Entity, key: str, value: Tree, links: Links, notes: Note
 def read_unique(entity: Entity, value: Tree, notes: Notes) -> tuple[tuple[str, ...], ...]:
     """``[[board, title], …]``; a flat list is one combination."""
     items = notes.items(value, "_unique")
-    groups: list[tuple[Tree, ...]] = [
-        notes.items(item, "_unique") for item in items if isinstance(item, Sequence)
-    ]
-    if all(isinstance(item, Scalar) for item in items):
-        groups = [items]
-    known = {field.name: field for field in entity.fields}
-    found: list[tuple[str, ...]] = []
-    for group in groups:
-        words = [word for word in group if isinstance(word, Scalar)]
-        if all([check_known(word, set(known), f"a field of {entity.name}", notes) for word in words]):
-            found.append(tuple(word.text for word in words))
-    for group, words in zip(groups, found, strict=False):
-        if any(known[word].kind in (FieldKind.MANY, FieldKind.LIST, FieldKind.JSON) for word in words):
-            notes.error("unique", "Lists, json and many fields cannot be unique together.", group[0])
+    flat = bool(items) and all(isinstance(item, Scalar) for item in items)
+    groups = [items] if flat else [notes.items(item, "_unique") for item in items]
+    found = [read_group(entity, group, notes) for group in groups]
     return tuple(group for group in found if group)
 
 
-def read_fields(tree: Tree | None, names: tuple[str, ...], links: Links, notes: Notes) -> tuple[Field, ...]:
+def read_group(entity: Entity, group: tuple[Tree, ...], notes: Notes) -> tuple[str, ...]:
+    """The fields that are unique together; empty with an error when they cannot be."""
+    words = [word for word in group if isinstance(word, Scalar)]
+    fields = {field.name: field for field in entity.fields}
+    known = [word for word in words if check_known(word, fields, f"a field of {entity.name}", notes)]
+    for word in known:
+        field = fields[word.text]
+        if field.kind in NEVER_UNIQUE or field.secrecy is not Secrecy.NONE:
+            notes.error("unique", f"{quote(word.text)} cannot be unique, alone or with others.", word)
+    return tuple(word.text for word in known) if len(known) == len(group) else ()
+
+
+def read_fields(tree: Tree | None, names: Catalogue, links: Links, notes: Notes) -> tuple[Field, ...]:
     """The fields of a body, which are written like an entity's."""
     mapping = notes.mapping(tree, "body")
     taken: dict[str, Scalar] = {}

@@ -8,7 +8,7 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from factory_core.contracts.blueprint import Entity, Field, FieldKind, Secrecy
+from factory_core.contracts.blueprint import Field, FieldKind, Secrecy
 from factory_core.contracts.expressions import (
     Binary,
     Expression,
@@ -24,7 +24,7 @@ from factory_core.contracts.expressions import (
 from .expressions import COMPARISONS, NotInLanguage
 from .notes import nearest, quote
 
-__all__ = ["check_expression"]
+__all__ = ["Fields", "check_expression"]
 
 KINDS = {
     FieldKind.INT: "number",
@@ -45,9 +45,13 @@ ORDERED = frozenset({"number", "text", "date", "datetime", "time"})
 ANY = "null"
 
 
-def check_expression(tree: Expression, entity: Entity, entities: Mapping[str, Entity]) -> Expression:
+Fields = Mapping[str, Mapping[str, Field]]
+"""``entity -> field -> field`` of a whole blueprint."""
+
+
+def check_expression(tree: Expression, entity: str, fields: Fields) -> Expression:
     """The tree with bare enum words resolved, if it is a condition on rows of ``entity``. Raises NotInLanguage."""
-    typed = Typed(entity, entities)
+    typed = Typed(entity, fields)
     tree = typed.resolve(tree)
     if typed.type_of(tree) not in ("bool", ANY):
         raise NotInLanguage("it is a value, not a condition")
@@ -57,9 +61,9 @@ def check_expression(tree: Expression, entity: Entity, entities: Mapping[str, En
 class Typed:
     """Types expressions over the rows of one entity."""
 
-    def __init__(self, entity: Entity, entities: Mapping[str, Entity]) -> None:
+    def __init__(self, entity: str, fields: Fields) -> None:
         self.entity = entity
-        self.entities = entities
+        self.fields = fields
 
     def resolve(self, tree: Expression) -> Expression:
         """The same tree with ``status = done`` read as ``status = 'done'``."""
@@ -80,23 +84,23 @@ class Typed:
         """A bare word that is no field but one of the enum's words beside it, as text."""
         if not isinstance(tree, Name) or len(tree.parts) != 1 or not isinstance(beside, Name):
             return tree
-        known = {field.name for field in self.entity.fields}
         enum = self.find(beside.parts)
-        if tree.parts[0] not in known and enum is not None and tree.parts[0] in enum.values:
+        if (
+            tree.parts[0] not in self.fields[self.entity]
+            and enum is not None
+            and tree.parts[0] in enum.values
+        ):
             return Literal(tree.parts[0])
         return tree
 
     def find(self, parts: tuple[str, ...]) -> Field | None:
         """The field a name means, None when it is unknown or built in."""
-        entity = self.entity
-        for at, part in enumerate(parts):
-            field = next((field for field in entity.fields if field.name == part), None)
-            if field is None or at == len(parts) - 1:
-                return field
-            if field.kind is not FieldKind.REFERENCE or field.target not in self.entities or at > 0:
-                return None
-            entity = self.entities[field.target]
-        return None
+        field = self.fields[self.entity].get(parts[0])
+        if len(parts) == 1 or field is None:
+            return field
+        if len(parts) > 2 or field.kind is not FieldKind.REFERENCE or field.target is None:
+            return None
+        return self.fields[field.target].get(parts[1])
 
     def type_of(self, tree: Expression) -> str:
         """What kind of value a tree gives. Raises NotInLanguage."""

@@ -8,6 +8,7 @@ from factory_core.contracts.blueprint import Field, FieldKind, OnDelete, Secrecy
 
 from .field_types import BadType, check_field, check_values, read_field, with_default
 from .links import Links
+from .names import Catalogue
 from .notes import Notes, quote
 from .tree import Entry, Mapping, Scalar, Sequence, Tree
 
@@ -20,14 +21,14 @@ KEYS = (
 FLAGS = ("unique", "indexed", "readonly", "optional")
 
 
-def long_form(entry: Entry, value: Mapping, names: tuple[str, ...], links: Links, notes: Notes) -> Field:
+def long_form(entry: Entry, value: Mapping, names: Catalogue, links: Links, notes: Notes) -> Field:
     """The field a map describes. Raises BadType."""
     notes.keys(value, KEYS, f"the field {entry.key.text}")
     kind = value.get("type")
     if not isinstance(kind, Scalar) or not kind.text:
         raise BadType("The long form of a field needs a type.", 0, "For example: {type: text, max: 80}")
     text = spelled(kind.text, value)
-    field = replace(read_field(entry.key.text, text, names), line=entry.key.line)
+    field = replace(read_field(entry.key.text, text, names.exact), line=entry.key.line)
     for flag in FLAGS:
         if value.get(flag) is not None:
             field = replace(field, **{flag: truth(value.get(flag), flag)})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Collection
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -10,10 +11,11 @@ from msgspec.structs import replace
 from factory_core.contracts.blueprint import Field, FieldKind, OnDelete, Secrecy
 
 from .defaults import BadDefault, read_default
+from .names import LONGEST_NAME
 from .notes import nearest, quote
 from .scalars import LARGEST
 
-__all__ = ["BadType", "Shape", "check_field", "read_field"]
+__all__ = ["NEVER_UNIQUE", "BadType", "Shape", "check_field", "read_field"]
 
 SIMPLE = {
     word: FieldKind(word)
@@ -22,6 +24,7 @@ SIMPLE = {
 TYPE_WORDS = (*SIMPLE, "decimal", "money", "enum", "list", "many")
 OPTIONS = ("unique", "indexed", "readonly", "secret", "secret(encrypted)", "cascade", "clear")
 ORDER = "TYPE[?] [unique] [indexed] [readonly] [secret] [cascade|clear] [= DEFAULT]"
+WORDS = re.compile(r"[\w-]+")
 LONGEST_TEXT = 1_000_000
 MOST_VALUES = 200
 WORD = re.compile(r"[a-z]+")
@@ -47,7 +50,7 @@ class Shape(Struct, frozen=True):
     end: int
 
 
-def read_field(name: str, text: str, entities: tuple[str, ...]) -> Field:
+def read_field(name: str, text: str, entities: Collection[str]) -> Field:
     """The field a short form describes, defaults checked. Raises BadType."""
     shape = read_type(name, text, 0, entities)
     field, at = shape.field, shape.end
@@ -67,7 +70,7 @@ def read_field(name: str, text: str, entities: tuple[str, ...]) -> Field:
     return check_field(field)
 
 
-def read_type(name: str, text: str, at: int, entities: tuple[str, ...]) -> Shape:
+def read_type(name: str, text: str, at: int, entities: Collection[str]) -> Shape:
     """The type that starts at ``at``. Raises BadType."""
     at = skip(text, at)
     found = WORD.match(text, at)
@@ -95,11 +98,12 @@ def following(text: str, at: int) -> bool:
     return at < len(text) and (text[at].isalnum() or text[at] in "_-")
 
 
-def read_target(text: str, at: int, entities: tuple[str, ...]) -> str:
+def read_target(text: str, at: int, entities: Collection[str]) -> str:
     """The entity named at ``at``, the longest that fits. Raises BadType."""
-    for name in sorted(entities, key=len, reverse=True):
-        if text.startswith(name, at) and not following(text, at + len(name)):
-            return name
+    ends = [found.end() for found in WORDS.finditer(text, at, at + LONGEST_NAME)]
+    for end in reversed(ends):
+        if text[at:end] in entities and not following(text, end):
+            return text[at:end]
     found = re.compile(r"[A-Za-z][A-Za-z0-9_-]*").match(text, at)
     word = found[0] if found else text[at:].strip()
     if not word:
@@ -112,7 +116,7 @@ def read_target(text: str, at: int, entities: tuple[str, ...]) -> str:
     )
 
 
-def read_list(name: str, text: str, at: int, entities: tuple[str, ...]) -> Shape:
+def read_list(name: str, text: str, at: int, entities: Collection[str]) -> Shape:
     """``list TYPE``, of plain values. Raises BadType."""
     inner = read_type("item", text, at, entities)
     kind = inner.field.kind

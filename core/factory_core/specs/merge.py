@@ -2,34 +2,46 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from msgspec.structs import replace
 
 from .notes import Notes, quote
-from .tree import Entry, Mapping, Sequence, Tree, same
+from .tree import Entry, Mapping, Sequence, same
 
 __all__ = ["merge"]
 
 
-def merge(one: Mapping, other: Mapping, notes: Notes) -> Mapping:
-    """Both maps' keys. Equal values are fine; different values of one key are an error naming both lines."""
-    found = {entry.key.text: entry for entry in one.entries}
-    for entry in other.entries:
-        name = entry.key.text
-        found[name] = merge_entries(found[name], entry, notes) if name in found else entry
-    return replace(one, entries=tuple(found.values()))
+def merge(entries: Iterable[Entry], notes: Notes) -> tuple[Entry, ...]:
+    """Each key once. Equal values are fine; different values of one key are an error naming both lines."""
+    groups: dict[str, list[Entry]] = {}
+    for entry in entries:
+        groups.setdefault(entry.key.text, []).append(entry)
+    return tuple(join(group, notes) if len(group) > 1 else group[0] for group in groups.values())
 
 
-def merge_entries(one: Entry, other: Entry, notes: Notes) -> Entry:
-    """The first entry, extended by what the other adds to it."""
-    value: Tree = one.value
-    if isinstance(value, Mapping) and isinstance(other.value, Mapping):
-        value = merge(value, other.value, notes)
-    elif not same(value, other.value):
-        lists = isinstance(value, Sequence) and isinstance(other.value, Sequence)
-        notes.error(
-            "conflict",
-            f"{quote(one.key.text)} has different values on lines {one.key.line} and {other.key.line}.",
-            other.key,
-            "Lists are never joined: put all items in one place." if lists else "Keep one of them.",
-        )
-    return replace(one, value=value, also=(*one.also, other.key.line, *other.also))
+def join(group: list[Entry], notes: Notes) -> Entry:
+    """The first of several entries of one key, extended by what the others add to it."""
+    first, *others = group
+    value = first.value
+    maps = [entry.value for entry in group if isinstance(entry.value, Mapping)]
+    if isinstance(value, Mapping) and len(maps) == len(group):
+        value = replace(value, entries=merge([entry for part in maps for entry in part.entries], notes))
+    else:
+        for other in others:
+            refuse_different(first, other, notes)
+    lines = [line for other in others for line in (other.key.line, *other.also)]
+    return replace(first, value=value, also=(*first.also, *lines))
+
+
+def refuse_different(one: Entry, other: Entry, notes: Notes) -> None:
+    """Note an error unless two values are the same."""
+    if same(one.value, other.value):
+        return
+    lists = isinstance(one.value, Sequence) and isinstance(other.value, Sequence)
+    notes.error(
+        "conflict",
+        f"{quote(one.key.text)} has different values on lines {one.key.line} and {other.key.line}.",
+        other.key,
+        "Lists are never joined: put all items in one place." if lists else "Keep one of them.",
+    )

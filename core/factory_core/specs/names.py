@@ -5,13 +5,16 @@ from __future__ import annotations
 import hashlib
 import re
 import unicodedata
+from collections.abc import Collection, Iterable
 
 from .notes import Notes, nearest, quote
 from .tree import Scalar
 
 __all__ = [
     "BUILT_IN",
+    "LONGEST_NAME",
     "RESERVED_PATHS",
+    "Catalogue",
     "check_known",
     "check_name",
     "kebab",
@@ -53,6 +56,18 @@ IRREGULAR = {
 UNCHANGED = frozenset(
     {*IRREGULAR.values(), "sheep", "fish", "equipment", "information", "staff", "metadata", "aircraft"}
 )
+
+
+class Catalogue:
+    """The names of all entities, for looking one up exactly or in another spelling."""
+
+    def __init__(self, names: Iterable[str]) -> None:
+        self.exact = dict.fromkeys(names)
+        self.normal = {normal(name): name for name in self.exact}
+
+    def called(self, word: str) -> str | None:
+        """The entity that a word means, in the singular or the plural, in any spelling."""
+        return self.normal.get(normal(word)) or self.normal.get(normal(plural(word.lower())))
 
 
 def words(name: str) -> list[str]:
@@ -124,7 +139,7 @@ def check_name(key: Scalar, what: str, notes: Notes, taken: dict[str, Scalar]) -
     return True
 
 
-def check_known(word: Scalar, known: dict[str, str] | set[str], what: str, notes: Notes) -> bool:
+def check_known(word: Scalar, known: Collection[str], what: str, notes: Notes) -> bool:
     """Whether a word names something that exists; notes an error with the nearest when it does not."""
     if word.text in known:
         return True

@@ -4,15 +4,28 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable
+from itertools import islice
 
 from factory_core.contracts.blueprint import Assumption
 
 from .problems import Problem, Severity
 from .tree import Entry, Mapping, Scalar, Tree, leaves
 
-__all__ = ["Notes", "nearest"]
+__all__ = ["Notes", "TooManyProblems", "nearest", "quote"]
 
 MOST_PROBLEMS = 200
+MOST_COMPARED = 300
+TOO_MANY = Problem(
+    severity=Severity.ERROR,
+    code="too-many-problems",
+    message=f"There are more than {MOST_PROBLEMS} problems; the others are not shown.",
+    line=1,
+    column=1,
+)
+
+
+class TooManyProblems(Exception):
+    """Reading on would only add to a list nobody reads to its end."""
 
 
 class Notes:
@@ -40,7 +53,7 @@ class Notes:
     def report(
         self, severity: Severity, code: str, message: str, at: Tree | tuple[int, int], suggestion: str
     ) -> None:
-        """Add a problem; of very many, only the first are kept."""
+        """Add a problem. Raises TooManyProblems when the document is not worth reading on."""
         line, column = at if isinstance(at, tuple) else (at.line, at.column)
         problem = Problem(
             severity=severity,
@@ -50,9 +63,12 @@ class Notes:
             column=column,
             suggestion=shorten(suggestion),
         )
-        errors_left = severity is Severity.ERROR and not self.failed
-        if problem not in self.problems and (len(self.problems) < MOST_PROBLEMS or errors_left):
-            self.problems.append(problem)
+        if problem in self.problems:
+            return
+        if len(self.problems) >= MOST_PROBLEMS:
+            self.problems.append(TOO_MANY)
+            raise TooManyProblems
+        self.problems.append(problem)
 
     def assume(self, text: str, at: Tree) -> None:
         """Something the reader filled in."""
@@ -122,7 +138,7 @@ class Notes:
 
 def nearest(word: str, known: Iterable[str]) -> str:
     """``Did you mean …?`` for the closest known word, or nothing."""
-    pairs = {name.lower(): name for name in known}
+    pairs = {name.lower(): name for name in islice(known, MOST_COMPARED)}
     close = difflib.get_close_matches(word[:80].lower(), pairs, n=1, cutoff=0.6)
     return f"Did you mean {pairs[close[0]]}?" if close else ""
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import suppress
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -22,7 +23,7 @@ from .intake import decode
 from .links import Links
 from .markdown import Fragment, Heading, find_fragments, is_markdown
 from .merge import merge
-from .notes import Notes, nearest
+from .notes import Notes, TooManyProblems, nearest
 from .phases import read_phases
 from .problems import Reading
 from .requirements import check_links, read_leaves, read_requirements
@@ -73,8 +74,10 @@ def read(data: bytes, *, name: str = "spec.yaml") -> Reading:
     """Read a specification. Never raises for anything the bytes hold: what is wrong becomes a problem."""
     notes = Notes()
     text = decode(data, notes)
-    document = parse(text, name, notes) if text is not None else None
-    blueprint = understand(document, notes) if document is not None else None
+    blueprint: Blueprint | None = None
+    with suppress(TooManyProblems):
+        document = parse(text, name, notes) if text is not None else None
+        blueprint = understand(document, notes) if document is not None else None
     if notes.failed:
         blueprint = None
     problems = tuple(sorted(notes.problems, key=lambda problem: (problem.line, problem.column)))
@@ -91,32 +94,29 @@ def parse(text: str, name: str, notes: Notes) -> Document | None:
             notes.warn(
                 "empty", "There is no fenced yaml block in the document.", (1, 1), "Begin one with ```yaml"
             )
-    root = Mapping(entries=(), line=1, column=1)
+    entries: list[Entry] = []
     comments: list[Comment] = []
     budget = Budget()
     readable = True
     for fragment in fragments:
         composed = compose(fragment, notes, budget)
         readable = readable and composed.readable
-        comments += find_comments(fragment, composed)
+        comments += find_comments(fragment, composed, budget)
         if isinstance(composed.tree, Mapping):
-            root = merge(root, canonical(composed.tree, notes), notes)
+            entries += map(canonical, composed.tree.entries)
         elif composed.tree is not None:
             hint = "For example: project: {name: My product}"
             notes.error("shape", "A specification is a map of keys and values.", composed.tree, hint)
-    placed = place(root)
-    if not readable or not isinstance(placed, Mapping):
+    root = place(Mapping(entries=merge(entries, notes), line=1, column=1))
+    if not readable or not isinstance(root, Mapping):
         return None
-    return Document(placed, attach(comments, placed), heading)
+    return Document(root, attach(comments, root), heading)
 
 
-def canonical(tree: Mapping, notes: Notes) -> Mapping:
-    """The map with second spellings of top-level keys replaced by the first."""
-    result = replace(tree, entries=())
-    for entry in tree.entries:
-        key = replace(entry.key, text=TWINS.get(entry.key.text, entry.key.text))
-        result = merge(result, replace(tree, entries=(replace(entry, key=key),)), notes)
-    return result
+def canonical(entry: Entry) -> Entry:
+    """The entry with the first spelling of a top-level key that has two."""
+    first = TWINS.get(entry.key.text)
+    return replace(entry, key=replace(entry.key, text=first)) if first else entry
 
 
 def understand(document: Document, notes: Notes) -> Blueprint:
@@ -130,7 +130,7 @@ def understand(document: Document, notes: Notes) -> Blueprint:
     entities = {entity.name: entity for entity in read_entities(drafts, links, notes)}
     mixed = [node for tree in loose for node in walk(tree) if is_mixed(node)]
     roles = read_roles(root.get("roles"), mixed, set(entities), notes)
-    desk = Desk(entities, frozenset(role.name for role in roles), links, notes)
+    desk = Desk(entities, roles, links, notes)
     nested = [block for tree in loose for block in find_blocks(tree, "endpoints")]
     blueprint = Blueprint(
         project=read_project(root.get("project"), document.heading, notes),
@@ -236,8 +236,10 @@ def parts_of(blueprint: Blueprint, entities: dict[str, Entity]) -> set[str]:
     crud = {
         call
         for entity in entities.values()
-        for call in (f"POST {entity.path}", f"GET {entity.path}")
-        + tuple(f"{method} {entity.path}/{{id}}" for method in ("GET", "PATCH", "DELETE"))
+        for call in (
+            *(f"{method} {entity.path}" for method in ("GET", "POST")),
+            *(f"{method} {entity.path}/{{id}}" for method in ("GET", "PATCH", "DELETE")),
+        )
     }
     named = {view.name for view in blueprint.views} | {case.name for case in blueprint.acceptance}
     return set(entities) | fields | calls | crud | named
@@ -250,8 +252,3 @@ def nodes_of(blueprint: Blueprint, root: Mapping, notes: Notes) -> Iterator[Node
     ]
     found = [node for node in found if node.path]  # an empty document has no nodes
     yield from sorted([*found, *hint_nodes(blueprint.hints.agents)], key=lambda node: node.line)
-
-
-def entry_of(tree: Mapping, key: str) -> Entry | None:
-    """The entry of that key."""
-    return next((entry for entry in tree.entries if entry.key.text == key), None)

@@ -6,7 +6,7 @@ from collections.abc import Mapping as Lookup
 
 from factory_core.contracts.blueprint import Entity, Field, FieldKind, Rule, StateMachine
 
-from .expression_types import check_expression
+from .expression_types import Fields, check_expression
 from .expressions import NotInLanguage, parse_expression
 from .links import Links
 from .names import check_known
@@ -89,15 +89,16 @@ def read_rules(
 ) -> tuple[Rule, ...]:
     """The rules whose checks the language can express; the others stay *not understood*."""
     found: list[Rule] = []
+    fields = {name: {field.name: field for field in entity.fields} for name, entity in entities.items()}
     for item in notes.items(tree, "rules"):
         mapping = notes.mapping(item, "A rule")
         if mapping is not None:
-            rule = read_rule(mapping, entities, links, notes)
+            rule = read_rule(mapping, fields, links, notes)
             found += [rule] if rule else []
     return tuple(found)
 
 
-def read_rule(mapping: Mapping, entities: Lookup[str, Entity], links: Links, notes: Notes) -> Rule | None:
+def read_rule(mapping: Mapping, fields: Fields, links: Links, notes: Notes) -> Rule | None:
     """One rule; None when something is missing or not understood."""
     notes.keys(mapping, RULE_KEYS, "a rule")
     entity, check = mapping.get("entity"), mapping.get("check")
@@ -108,10 +109,10 @@ def read_rule(mapping: Mapping, entities: Lookup[str, Entity], links: Links, not
         notes.error("rule", "A rule needs an entity and a check.", mapping, example)
         return None
     requirements = links.read(mapping.get("requirement"))
-    if not check_known(entity, set(entities), "an entity", notes):
+    if not check_known(entity, fields, "an entity", notes):
         return None
     try:
-        expression = check_expression(parse_expression(check.text), entities[entity.text], entities)
+        expression = check_expression(parse_expression(check.text), entity.text, fields)
     except NotInLanguage as reason:
         message = f"The check {quote(check.text)} is not understood: {reason}"
         hint = "Comparisons, and/or/not, + - * /, in, is null, fields, today, now, len()."

@@ -7,7 +7,7 @@ from msgspec.structs import replace
 from factory_core.contracts.blueprint import Entity, Field, FieldKind
 
 from .field_types import read_field
-from .names import BUILT_IN, check_name, normal, plural
+from .names import BUILT_IN, Catalogue, check_name
 from .notes import Notes, quote
 from .tree import Scalar, Sequence
 
@@ -28,7 +28,7 @@ ENDINGS = {"_at": "datetime?", "_on": "date?", "_km": "int?", "_count": "int?", 
 BEGINNINGS = ("in_", "is_", "has_")
 
 
-def inferred(entity: Entity, columns: Sequence, names: tuple[str, ...], notes: Notes) -> tuple[Field, ...]:
+def inferred(entity: Entity, columns: Sequence, names: Catalogue, notes: Notes) -> tuple[Field, ...]:
     """The fields of a table, one per column that is not built in."""
     fields: list[Field] = []
     taken: dict[str, Scalar] = {}
@@ -39,24 +39,18 @@ def inferred(entity: Entity, columns: Sequence, names: tuple[str, ...], notes: N
             notes.claim(column, f"entity:{entity.name}")
         elif check_name(column, "a column", notes, taken):
             text = guess(column.text, names)
-            fields.append(replace(read_field(column.text, text, names), line=column.line))
+            fields.append(replace(read_field(column.text, text, names.exact), line=column.line))
             notes.assume(f"{entity.name}.{column.text} is {text}", column)
             notes.claim(column, f"field:{entity.name}.{column.text}")
     return tuple(fields)
 
 
-def guess(column: str, names: tuple[str, ...]) -> str:
+def guess(column: str, names: Catalogue) -> str:
     """The short form a column's name suggests."""
     if column in EXACT:
         return EXACT[column]
     if column.endswith("_id"):
-        return referred(column.removesuffix("_id"), names) or FieldKind.UUID.value
+        return names.called(column.removesuffix("_id")) or FieldKind.UUID.value
     if column.startswith(BEGINNINGS):
         return "bool = false"
     return next((text for ending, text in ENDINGS.items() if column.endswith(ending)), FieldKind.TEXT.value)
-
-
-def referred(stem: str, names: tuple[str, ...]) -> str:
-    """The table that ``stem`` names, in the singular or the plural; empty when there is none."""
-    wanted = {normal(stem), normal(plural(stem.lower()))}
-    return next((name for name in names if normal(name) in wanted), "")

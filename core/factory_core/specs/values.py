@@ -32,7 +32,7 @@ def read_values(tree: Mapping, entity: Entity, words: set[str], notes: Notes) ->
     fields = {field.name: field for field in entity.fields}
     found: dict[str, Any] = {}
     for entry in tree.entries:
-        if check_known(entry.key, set(fields), f"a field of {entity.name}", notes):
+        if check_known(entry.key, fields, f"a field of {entity.name}", notes):
             found[entry.key.text] = read_value(fields[entry.key.text], entry.value, words, notes)
     return found
 
@@ -66,4 +66,4 @@ def check_scalar(field: Field, tree: Scalar, notes: Notes) -> None:
 
 def entity_of(word: Scalar, entities: Lookup[str, Entity], notes: Notes) -> Entity | None:
     """The entity a word names; None with an error."""
-    return entities[word.text] if check_known(word, set(entities), "an entity", notes) else None
+    return entities[word.text] if check_known(word, entities, "an entity", notes) else None
