@@ -1,0 +1,167 @@
+/** One row: its values, what may be done with it, and the rows that refer to it. */
+import { html, nothing } from "../../vendor/lit.js";
+import { model } from "../../model.js";
+import { perform } from "../actions.js";
+import { changeRow, deleteRow, getRow, listRows } from "../api.js";
+import { ago } from "../format.js";
+import { Loading } from "../loading.js";
+import { learnNames } from "../names.js";
+import { confirm } from "../parts/dialogs.js";
+import { icon } from "../parts/icons.js";
+import { Part } from "../parts/part.js";
+import { toast } from "../parts/toasts.js";
+import { badge, isNothing, showValue } from "../parts/values.js";
+import { go } from "../router.js";
+import { editHref, entityNamed, fieldNamed, fits, hasStates, inSentence, labelOfValue, listHref, may, mayRun, movesFrom, newHref, rowHref, titleOf } from "../schema.js";
+import { problemCard } from "./list.js";
+
+const SHOWN = 5;
+
+class RowPage extends Part {
+  static properties = { entity: {}, rowId: {}, related: { state: true } };
+
+  #loading = new Loading(this);
+
+  connectedCallback() {
+    super.connectedCallback();
+    this.related = [];
+    this.#load();
+  }
+
+  #load() {
+    return this.#loading.run(async () => {
+      const row = await getRow(this.entity, this.rowId);
+      await learnNames(this.entity.fields, [row]);
+      document.title = `${titleOf(this.entity, row)} · ${model.name}`;
+      this.#loadRelated();
+      return row;
+    });
+  }
+
+  async #loadRelated() {
+    const readable = this.entity.related.filter(({ entity }) => may("read", entityNamed(entity)));
+    const lists = await Promise.allSettled(
+      readable.map(({ entity, field }) => listRows(entityNamed(entity), { [field]: this.rowId, sort: "-created_at", limit: SHOWN })),
+    );
+    this.related = readable.map((relation, index) => ({ ...relation, page: lists[index].value })).filter(({ page }) => page);
+  }
+
+  render() {
+    const { value: row, problem } = this.#loading;
+    if (problem) return html`<h1 tabindex="-1">${this.entity.title}</h1>${problemCard(problem, () => this.#load())}`;
+    if (!row) return html`<h1 tabindex="-1" class="unseen">${this.entity.title}</h1><div class="card skeleton rows" aria-label="Loading"><i></i><i></i><i></i></div>`;
+    return html`
+      <nav class="crumbs" aria-label="Breadcrumb"><a href=${listHref(this.entity)}>${icon("back")}${this.entity.plural}</a></nav>
+      <header class="head">
+        <div class="named">
+          <h1 tabindex="-1">${titleOf(this.entity, row)}</h1>
+          ${this.entity.states.map(({ field }) => row[field] && badge(this.entity, fieldNamed(this.entity, field), row[field]))}
+        </div>
+        <div class="buttons">${this.#buttons(row)}</div>
+      </header>
+      ${this.#steps(row)}
+      <section class="card" aria-label="Details"><dl class="values">${this.#below.map((field) => this.#value(field, row))}</dl>
+        <p class="faint stamp">Created <time datetime=${row.created_at}>${ago(row.created_at)}</time>, changed <time datetime=${row.updated_at}>${ago(row.updated_at)}</time></p>
+      </section>
+      ${this.related.map((relation) => this.#related(relation))}
+    `;
+  }
+
+  /** What the head of the page does not say already. */
+  get #below() {
+    const { titleField, fields } = this.entity;
+    return fields.filter(({ name, secret }) => !secret && name !== titleField && !hasStates(this.entity, name));
+  }
+
+  #value(field, row) {
+    const wide = (field.long || field.kind === "json") && !isNothing(row[field.name]);
+    return html`<div class=${wide ? "wide" : ""}><dt>${field.label}</dt><dd class=${field.long ? "prose" : ""}>${showValue(this.entity, field, row)}</dd></div>`;
+  }
+
+  #buttons(row) {
+    const { entity } = this;
+    const actions = entity.actions.filter((action) => action.onRow && mayRun(action) && fits(action, entity, row));
+    return html`
+      ${actions.map((action) => html`<button class="button" @click=${() => this.#act(action, row)}>${icon("play")}${action.label}</button>`)}
+      ${may("update", entity) ? html`<a class="button" href=${editHref(entity, row.id)}>${icon("edit")}Edit</a>` : nothing}
+      ${may("delete", entity) ? html`<button class="button danger-quiet" @click=${() => this.#delete(row)}>${icon("trash")}Delete</button>` : nothing}
+    `;
+  }
+
+  /** Where the row's states let it go from here. */
+  #steps(row) {
+    if (!may("update", this.entity)) return nothing;
+    return this.entity.states.map(({ field: name }) => {
+      const field = fieldNamed(this.entity, name);
+      const moves = field.readonly ? [] : movesFrom(this.entity, name, row[name]);
+      if (!moves.length) return nothing;
+      return html`<div class="steps" role="group" aria-label="Change ${inSentence(field.label)}">
+        <span class="faint">Move to</span>
+        ${moves.map((value) => html`<button class="button small" @click=${() => this.#move(row, field, value)}>${labelOfValue(field, value)}</button>`)}
+      </div>`;
+    });
+  }
+
+  #related({ entity: name, field: fieldName, page }) {
+    const entity = entityNamed(name);
+    const several = this.entity.related.filter((each) => each.entity === name).length > 1;
+    const title = several ? `${entity.plural} (${inSentence(fieldNamed(entity, fieldName).label)})` : entity.plural;
+    const here = { [fieldName]: this.rowId };
+    return html`
+      <section class="card related" aria-label=${title}>
+        <div class="tile-head">
+          <h2><a href=${listHref(entity, here)}>${title}</a></h2>
+          ${may("create", entity) ? html`<a class="button small" href=${newHref(entity, here)}>${icon("plus")}Add ${inSentence(entity.title)}</a>` : nothing}
+        </div>
+        ${page.items.length ? html`<ul class="latest">${page.items.map((row) => this.#relatedRow(entity, row))}</ul>` : html`<p class="faint">None yet.</p>`}
+        ${page.next ? html`<p><a href=${listHref(entity, here)}>See all</a></p>` : nothing}
+      </section>
+    `;
+  }
+
+  #relatedRow(entity, row) {
+    const states = entity.states.filter(({ field }) => row[field]);
+    return html`<li>
+      <a href=${rowHref(entity, row.id)}>${titleOf(entity, row)}</a>
+      ${states.map(({ field }) => badge(entity, fieldNamed(entity, field), row[field]))}
+      <time datetime=${row.created_at}>${ago(row.created_at)}</time>
+    </li>`;
+  }
+
+  async #act(action, row) {
+    if (!(await perform(action, row))) return;
+    if (action.method === "DELETE") go(listHref(this.entity));
+    else if (action.method !== "GET") this.#load();
+  }
+
+  async #move(row, field, value) {
+    try {
+      await changeRow(this.entity, row.id, { [field.name]: value });
+      toast(`${titleOf(this.entity, row)}: ${labelOfValue(field, value)}.`);
+    } catch (problem) {
+      toast(problem.message, { tone: "bad" });
+    }
+    this.#load();
+  }
+
+  async #delete(row) {
+    const title = titleOf(this.entity, row);
+    const sure = await confirm({
+      title: `Delete ${title}?`,
+      text: `This ${inSentence(this.entity.title)} will be gone for good.`,
+      verb: "Delete",
+      keep: "Keep",
+      danger: true,
+    });
+    if (!sure) return;
+    try {
+      await deleteRow(this.entity, row.id);
+      toast(`${title} is deleted.`);
+      go(listHref(this.entity), { replace: true });
+    } catch (problem) {
+      toast(problem.status === 409 ? `${title} is still in use. ${problem.message}` : problem.message, { tone: "bad" });
+    }
+  }
+}
+
+customElements.define("row-page", RowPage);
