@@ -7,7 +7,6 @@ home folder, else from the Struct's default. This module alone reads the process
 from __future__ import annotations
 
 import difflib
-import hmac
 import os
 import tomllib
 from collections.abc import Mapping
@@ -16,7 +15,6 @@ from typing import Annotated, Any, Literal, TypeVar, get_args, get_origin
 
 import msgspec
 from msgspec import Meta, Struct
-from platformdirs import user_data_path
 
 from factory_core.errors import FactoryError
 
@@ -59,7 +57,7 @@ class Secret:
         return bool(self._value)
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, Secret) and hmac.compare_digest(self._value.encode(), other._value.encode())
+        return isinstance(other, Secret) and self._value == other._value
 
     def __hash__(self) -> int:
         return hash(self._value)
@@ -67,6 +65,8 @@ class Secret:
 
 def default_home() -> Path:
     """Where data lives when FACTORY_HOME is not set: the platform's data folder."""
+    from platformdirs import user_data_path  # only needed when FACTORY_HOME is not set
+
     return user_data_path("factory-studio", appauthor=False)
 
 
@@ -87,7 +87,7 @@ class KernelSettings(Struct, frozen=True, kw_only=True):
     """Name of the storage backend that keeps artifacts."""
     host: str = "127.0.0.1"
     """Address ``studio serve`` listens on."""
-    port: Annotated[int, Meta(ge=0, le=65535)] = 8600
+    port: Annotated[int, Meta(ge=1, le=65535)] = 8600
     """Port ``studio serve`` listens on."""
     web_workers: Annotated[int, Meta(ge=1, le=64)] = 1
     """Web processes of ``studio serve``."""

@@ -148,3 +148,7 @@ def _complain(message: str, error: Exception, *, verbose: bool) -> None:
         traceback.print_exception(error)
     click.secho("error: ", fg="red", bold=True, nl=False, err=True)
     click.echo(message, err=True)
+
+
+if __name__ == "__main__":
+    main()

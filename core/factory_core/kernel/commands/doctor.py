@@ -1,0 +1,81 @@
+"""``studio doctor``: what this machine lacks, each with what to do about it."""
+
+# pyright: reportUnknownMemberType=false
+# rich-click types the parameters of its decorators loosely.
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from typing import TYPE_CHECKING
+
+import rich_click as click
+
+from factory_core.errors import FactoryError
+
+if TYPE_CHECKING:
+    from factory_core.kernel.boot import Studio
+    from factory_core.kernel.health import Check
+
+UNFIT = 4
+
+
+@click.command()
+@click.option("--json", "as_json", is_flag=True, help="Print the checks as JSON.")
+def doctor(as_json: bool) -> None:
+    """Check plugins, settings, servers and the sandbox; say what to do about what is wrong."""
+    import msgspec
+
+    from factory_core.kernel.boot import start
+
+    studio = start()
+    checks = [*_plugins(studio), *_servers(studio), asyncio.run(_sandbox())]
+    if as_json:
+        click.echo(msgspec.json.encode({"checks": checks, "warnings": studio.warnings()}))
+    else:
+        for check in checks:
+            mark = click.style("ok  ", fg="green") if check.ok else click.style("FAIL", fg="red")
+            click.echo(f"{mark} {check.name}{': ' + check.detail if check.detail else ''}")
+        for warning in studio.warnings():
+            click.secho(f"note {warning}", fg="yellow")
+    sys.exit(0 if all(check.ok or not check.required for check in checks) else UNFIT)
+
+
+def _plugins(studio: Studio) -> list[Check]:
+    from factory_core.kernel.health import Check
+
+    return [
+        Check(name=f"plugin {report.name}", ok=report.on, required=False, detail=report.cause)
+        for report in studio.reports()
+    ]
+
+
+def _servers(studio: Studio) -> list[Check]:
+    """Start what is embedded, ask everyone, and stop it again."""
+    from factory_core.kernel.database import open_database
+    from factory_core.kernel.health import Check, ask_everyone
+    from factory_core.kernel.servers import servers_running
+
+    async def ask() -> list[Check]:
+        async with open_database(studio.database_url(), studio.settings) as database:
+            return list((await ask_everyone(studio, database)).checks)
+
+    try:
+        with servers_running(studio):
+            return asyncio.run(ask())
+    except FactoryError as error:
+        return [Check(name="servers", ok=False, detail=str(error))]
+
+
+async def _sandbox() -> Check:
+    from factory_core.kernel.health import Check
+    from factory_core.sandbox import choose_sandbox
+
+    try:
+        rows = await choose_sandbox().probe()
+    except FactoryError as error:
+        return Check(name="sandbox", ok=False, detail=str(error))
+    let_through = ", ".join(row.name for row in rows if not row.refused)
+    return Check(
+        name="sandbox", ok=not let_through, detail=f"it lets through: {let_through}" if let_through else ""
+    )
