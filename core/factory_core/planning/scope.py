@@ -74,13 +74,16 @@ def entity_requirements(blueprint: Blueprint, name: str) -> tuple[str, ...]:
     linked.update(*(field.requirements for field in entity.fields))
     linked.update(*(item.requirements for item in blueprint.states if item.entity == name))
     linked.update(*(item.requirements for item in blueprint.rules if item.entity == name))
-    linked.update(item.id for item in blueprint.requirements if _names_entity(item, name))
+    linked.update(item.id for item in blueprint.requirements if _names_entity(item, entity))
     order = {item.id: index for index, item in enumerate(blueprint.requirements)}
     return tuple(sorted(linked, key=lambda known: (order.get(known, len(order)), known)))
 
 
-def _names_entity(requirement: Requirement, name: str) -> bool:
-    return any(path == name or path.startswith(f"{name}.") for path in requirement.by)
+def _names_entity(requirement: Requirement, entity: Entity) -> bool:
+    """Whether it says it is done by the entity, one of its fields or its plain CRUD."""
+    paths = {path.partition(" ")[2].removesuffix("/{id}") for path in requirement.by}
+    fields = f"{entity.name}."
+    return entity.path in paths or any(by == entity.name or by.startswith(fields) for by in requirement.by)
 
 
 def _ring(blueprint: Blueprint, name: str) -> frozenset[str]:
