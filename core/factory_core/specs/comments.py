@@ -35,9 +35,10 @@ def find_comments(fragment: Fragment, composed: Composed, budget: Budget) -> Ite
     last = fragment.first + fragment.text.count("\n")
     text, line, counted, at = fragment.text, fragment.first, 0, 0
     while (found := MARK.search(text, at)) is not None:
-        at = found.end()
-        if composed.within(found.start()):
+        at = composed.value_end(found.start())
+        if at:
             continue
+        at = found.end()
         line, counted = line + text.count("\n", counted, at), at
         end = text.find("\n", at)
         end = len(text) if end < 0 else end

@@ -43,10 +43,10 @@ class Composed(Struct, frozen=True, kw_only=True):
     spans: tuple[tuple[int, int], ...] = ()
     readable: bool = True
 
-    def within(self, index: int) -> bool:
-        """Whether the character at ``index`` belongs to a value."""
+    def value_end(self, index: int) -> int:
+        """Where the value ends that the character at ``index`` belongs to; 0 when it belongs to none."""
         at = bisect_right(self.spans, (index, 1 << 30)) - 1
-        return at >= 0 and self.spans[at][0] <= index < self.spans[at][1]
+        return self.spans[at][1] if at >= 0 and index < self.spans[at][1] else 0
 
 
 def compose(fragment: Fragment, notes: Notes, budget: Budget) -> Composed:

@@ -64,6 +64,16 @@ class Typed:
     def __init__(self, entity: str, fields: Fields) -> None:
         self.entity = entity
         self.fields = fields
+        self.readers: dict[type[Any], Callable[[Any], str]] = {
+            Literal: literal_type,
+            Name: self.name_type,
+            Moment: lambda moment: "date" if moment.word == "today" else "datetime",
+            Length: self.length_type,
+            Not: self.not_type,
+            IsNull: self.null_type,
+            Membership: self.membership_type,
+            Binary: self.binary_type,
+        }
 
     def resolve(self, tree: Expression) -> Expression:
         """The same tree with ``status = done`` read as ``status = 'done'``."""
@@ -95,26 +105,17 @@ class Typed:
 
     def find(self, parts: tuple[str, ...]) -> Field | None:
         """The field a name means, None when it is unknown or built in."""
-        field = self.fields[self.entity].get(parts[0])
-        if len(parts) == 1 or field is None:
+        first, *rest = parts
+        field = self.fields[self.entity].get(first)
+        if not rest or field is None:
             return field
-        if len(parts) > 2 or field.kind is not FieldKind.REFERENCE or field.target is None:
+        if len(rest) > 1 or field.kind is not FieldKind.REFERENCE or field.target is None:
             return None
-        return self.fields[field.target].get(parts[1])
+        return self.fields[field.target].get(rest[0])
 
     def type_of(self, tree: Expression) -> str:
         """What kind of value a tree gives. Raises NotInLanguage."""
-        readers: dict[type[Any], Callable[[Any], str]] = {
-            Literal: literal_type,
-            Name: self.name_type,
-            Moment: lambda moment: "date" if moment.word == "today" else "datetime",
-            Length: self.length_type,
-            Not: self.not_type,
-            IsNull: self.null_type,
-            Membership: self.membership_type,
-            Binary: self.binary_type,
-        }
-        return readers[type(tree)](tree)
+        return self.readers[type(tree)](tree)
 
     def name_type(self, name: Name) -> str:
         """The kind of a field's values."""
@@ -127,11 +128,9 @@ class Typed:
         known = len(name.parts) == 1 or (owner is not None and owner.kind is FieldKind.REFERENCE)
         if known and name.parts[-1] in BUILT_IN:
             return BUILT_IN[name.parts[-1]]
-        fields = [field.name for field in self.entity.fields]
+        fields = self.fields[self.entity]
         hint = nearest(name.parts[0], fields) if name.parts[0] not in fields else ""
-        raise NotInLanguage(
-            f"{quote('.'.join(name.parts))} is no field of {self.entity.name}. {hint}".strip()
-        )
+        raise NotInLanguage(f"{quote('.'.join(name.parts))} is no field of {self.entity}. {hint}".strip())
 
     def length_type(self, tree: Length) -> str:
         """``len`` counts characters and items."""

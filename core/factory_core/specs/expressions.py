@@ -26,6 +26,7 @@ TOKEN = re.compile(
     r"|(?P<sign><=|>=|!=|<>|==|[-+*/()<>=,\[\]]))"
 )
 LONGEST = 2_000
+MOST_TOKENS = 200
 DEEPEST = 40
 SPELLINGS = {"==": "=", "<>": "!="}
 COMPARISONS = frozenset({"=", "!=", "<", "<=", ">", ">="})
@@ -78,6 +79,8 @@ def tokens_of(text: str) -> list[Token]:
         kind = "sign" if found.lastgroup == "word" and lowered in KEYWORDS else found.lastgroup
         tokens.append(Token(kind, lowered if kind == "sign" else word))
         at = found.end()
+        if len(tokens) > MOST_TOKENS:
+            raise NotInLanguage(f"it has more than {MOST_TOKENS} words and signs")
     return [*tokens, Token("", "")]
 
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 
 from .notes import Notes, quote
-from .tree import Entry, Mapping, Scalar, Sequence, Tree, leaves
+from .tree import Entry, Mapping, Scalar, Sequence, Tree
 
-__all__ = ["deliverable_files", "find_blocks", "read_list", "read_technology"]
+__all__ = ["deliverable_files", "find_blocks", "read_list", "read_technology", "sentences"]
 
 FILE = re.compile(r"\.?[A-Za-z0-9_*-][\w*-]*(/[\w.*-]+)*\.[A-Za-z*][A-Za-z0-9*]{0,11}|\.[A-Za-z][\w.*/-]+")
 BARE_FILES = frozenset(
@@ -82,4 +83,18 @@ def read_list(tree: Tree | None, part: str, notes: Notes) -> tuple[str, ...]:
     if tree is None:
         return ()
     notes.claim(tree, part)
-    return tuple(leaf.text for leaf in leaves(tree) if isinstance(leaf, Scalar) and leaf.text)
+    return tuple(text for _, text in sentences(tree))
+
+
+def sentences(tree: Tree, key: str = "") -> Iterator[tuple[Scalar, str]]:
+    """The leaves of a section as text; one that is no sentence in a list is read with its key."""
+    if isinstance(tree, Mapping):
+        for entry in tree.entries:
+            yield from sentences(entry.value, entry.key.text)
+    elif isinstance(tree, Sequence):
+        for item in tree.items:
+            yield from sentences(item, key)
+    elif tree.text.strip():
+        text = " ".join(tree.text.split())
+        sentence = tree.path.endswith("]") and " " in text
+        yield tree, text if sentence or not key else f"{key}: {text}"

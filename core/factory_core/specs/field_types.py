@@ -118,12 +118,11 @@ def read_target(text: str, at: int, entities: Collection[str]) -> str:
 
 def read_list(name: str, text: str, at: int, entities: Collection[str]) -> Shape:
     """``list TYPE``, of plain values. Raises BadType."""
-    inner = read_type("item", text, at, entities)
-    kind = inner.field.kind
-    if kind in (FieldKind.REFERENCE, FieldKind.MANY):
-        raise BadType("A list holds plain values.", at, f"For links to rows write: many {inner.field.target}")
-    if kind in (FieldKind.LIST, FieldKind.JSON):
+    if re.match(r"(list|json)\b", text[skip(text, at) :]):
         raise BadType("A list holds plain values.", at, "For anything deeper write: json")
+    inner = read_type("item", text, at, entities)
+    if inner.field.kind in (FieldKind.REFERENCE, FieldKind.MANY):
+        raise BadType("A list holds plain values.", at, f"For links to rows write: many {inner.field.target}")
     return Shape(Field(name=name, kind=FieldKind.LIST, item=inner.field), inner.end)
 
 

@@ -14,7 +14,7 @@ from .tree import Entry, Mapping, Scalar, Tree
 
 __all__ = ["find_agent_hints", "hint_nodes", "read_hints"]
 
-ABOUT_AGENTS = re.compile(r"\bagents?\b|\b(?:trigger|spawn)s?\b", re.IGNORECASE)
+ABOUT_AGENTS = re.compile(r"\bagents\b|\d agent\b|\b(?:trigger|spawn)s?\b", re.IGNORECASE)
 RANGE = re.compile(
     r"(~\s*)?(\d{1,5})(?:\s*(?:-|–|to)\s*(\d{1,5}))?\s+(?:[\w/&-]+\s+){0,3}agents?\b", re.IGNORECASE
 )
@@ -27,14 +27,14 @@ TYPED = ("entities", "tables", "states", "rules", "roles", "endpoints", "views",
 def find_agent_hints(comments: list[Comment], taken: set[str]) -> tuple[AgentHint, ...]:
     """The comments that are about agents, each under a path of its own; ``taken`` are the paths of leaves."""
     hints: list[AgentHint] = []
+    seen: dict[str, int] = {}
     for comment in comments:
         if not ABOUT_AGENTS.search(comment.text) or re.split(r"[.\[]", comment.path)[0] in TYPED:
             continue
-        path, number = comment.path or "document", 1
-        while path in taken:
-            number += 1
-            path = f"{comment.path}#{number}"
-        taken.add(path)
+        path = comment.path or "document"
+        seen[path] = seen.get(path, int(path in taken)) + 1
+        if seen[path] > 1:
+            path = f"{path}#{seen[path]}"
         hints.append(sized(AgentHint(path=path, text=comment.text, line=comment.line)))
     return tuple(hints)
 

@@ -10,6 +10,8 @@ from .notes import Notes
 __all__ = ["DEEPEST", "LARGEST_DOCUMENT", "decode", "too_deep"]
 
 LARGEST_DOCUMENT = 1 << 20
+MOST_LINES = 30_000
+LONGEST_LINE = 20_000
 DEEPEST = 100
 """Levels of nesting a document may have."""
 FORBIDDEN = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x84\x86-\x9f\ufffe\uffff]")
@@ -47,18 +49,36 @@ def decode(data: bytes, notes: Notes) -> str | None:
             "Save it as UTF-8.",
         )
         return None
-    return refuse_control(text.replace("\r\n", "\n").replace("\r", "\n"), notes)
+    text = text.replace("\r\n", "\n").replace("\r", "\n")
+    return text if bounded(text, notes) and printable(text, notes) else None
 
 
-def refuse_control(text: str, notes: Notes) -> str | None:
-    """The text, unless it holds characters that no editor shows."""
+def bounded(text: str, notes: Notes) -> bool:
+    """Whether the document has a sensible shape: neither very many lines nor very long ones."""
+    lines = text.split("\n")
+    if len(lines) > MOST_LINES:
+        message = f"The document has {len(lines):,} lines; more than {MOST_LINES:,} are not read."
+        notes.error("too-large", message, (MOST_LINES, 1), "Split the product.")
+        return False
+    longest = max(range(len(lines)), key=lambda number: len(lines[number]))
+    if len(lines[longest]) > LONGEST_LINE:
+        message = f"Line {longest + 1} has {len(lines[longest]):,} characters; more than {LONGEST_LINE:,} are not read."
+        notes.error(
+            "too-long", message, (longest + 1, LONGEST_LINE), "Break the line; > and | begin long texts."
+        )
+        return False
+    return True
+
+
+def printable(text: str, notes: Notes) -> bool:
+    """Whether every character of the text is one that editors show."""
     found = FORBIDDEN.search(text)
     if found is None:
-        return text
+        return True
     named = "a NUL byte" if found[0] == "\0" else f"the control character U+{ord(found[0]):04X}"
     hint = "Save it as UTF-8." if found[0] == "\0" else "Delete it."
     notes.error("control-character", f"The document holds {named}.", position(text[: found.start()]), hint)
-    return None
+    return False
 
 
 def position(before: str) -> tuple[int, int]:

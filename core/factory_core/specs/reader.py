@@ -59,6 +59,7 @@ OTHERS = (
     "factory", "meta", "constraints", "behaviors", "phases", "agent_hints", "technology", "deliverables", "do_not_build",
     "reference_implementations", "special_instructions", "success_metrics", "quality_requirements",
 )  # fmt: skip
+MOST_FENCES = 500
 REQUIRED_SECTIONS = ("success_metrics", "quality_requirements", "deliverables")
 
 
@@ -90,6 +91,10 @@ def parse(text: str, name: str, notes: Notes) -> Document | None:
     heading: Heading | None = None
     if is_markdown(name):
         fragments, heading = find_fragments(text)
+        if len(fragments) > MOST_FENCES:
+            message = f"There are more than {MOST_FENCES} fenced yaml blocks."
+            notes.error("too-large", message, fragments[MOST_FENCES].locate(0, 0), "Join some of them.")
+            return None
         if not fragments:
             notes.warn(
                 "empty", "There is no fenced yaml block in the document.", (1, 1), "Begin one with ```yaml"

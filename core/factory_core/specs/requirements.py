@@ -8,6 +8,7 @@ import unicodedata
 
 from factory_core.contracts.blueprint import Requirement
 
+from .extras import sentences
 from .notes import Notes, nearest, quote
 from .tree import Entry, Mapping, Scalar, Sequence, Tree
 
@@ -94,17 +95,9 @@ def unique(found: list[Requirement], tree: Tree, notes: Notes) -> list[Requireme
     return list(known.values())
 
 
-def read_leaves(tree: Tree, notes: Notes, key: str = "") -> list[Requirement]:
-    """The leaves of a section of the seed's dialect; a leaf that is no sentence is read with its key."""
-    if isinstance(tree, Mapping):
-        return [one for entry in tree.entries for one in read_leaves(entry.value, notes, entry.key.text)]
-    if isinstance(tree, Sequence):
-        return [one for item in tree.items for one in read_leaves(item, notes, key)]
-    if not tree.text:
-        return []
-    inside_list = tree.path.endswith("]")
-    text = tree.text if (inside_list and " " in tree.text.strip()) or not key else f"{key}: {tree.text}"
-    return [made(id_of(" ".join(text.split())), text, tree.line, tree, notes)]
+def read_leaves(tree: Tree, notes: Notes) -> list[Requirement]:
+    """Every leaf of a section of the seed's dialect."""
+    return [made(id_of(text), text, leaf.line, leaf, notes) for leaf, text in sentences(tree)]
 
 
 def check_links(requirements: list[Requirement], known: set[str], tree: Tree | None, notes: Notes) -> None:
