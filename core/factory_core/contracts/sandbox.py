@@ -40,6 +40,8 @@ class SandboxJob(Struct, frozen=True, kw_only=True):
     """The whole environment besides PATH, HOME=/tmp and LANG."""
     limits: Limits = Limits()
     stdin: bytes = b""
+    collect: tuple[str, ...] = ("**",)
+    """Path globs of the new and changed regular files that are brought back to ``work`` when the command has ended."""
 
 
 class SandboxResult(Struct, frozen=True, kw_only=True):

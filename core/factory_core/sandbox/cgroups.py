@@ -1,0 +1,136 @@
+"""Control groups: a limit on memory and processes of a whole sandbox, where the host lets us make one."""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import os
+import subprocess
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+
+from msgspec import Struct
+
+__all__ = ["ControlGroup", "Place", "find_place", "make_group", "sweep"]
+
+PREFIX = "factory-"
+ROOT = Path("/sys/fs/cgroup")
+_numbers = itertools.count()
+
+
+class Place(Struct, frozen=True):
+    """Where groups are made: two folders in cgroup v1, one and the same in v2."""
+
+    memory: Path
+    pids: Path
+
+
+class ControlGroup:
+    """One group for one sandbox. Raises OSError where the host refuses a part of it."""
+
+    def __init__(self, place: Place, name: str, *, memory: int, processes: int) -> None:
+        self._memory = place.memory / name
+        self._folders = tuple(dict.fromkeys((self._memory, place.pids / name)))
+        try:
+            for folder in self._folders:
+                folder.mkdir()
+            if place.memory == place.pids and not (self._memory / "memory.max").exists():
+                (place.memory / "cgroup.subtree_control").write_text("+memory +pids")
+            self._limit(memory, self._folders[-1], processes)
+        except OSError:
+            self.remove()
+            raise
+
+    def _limit(self, memory: int, pids: Path, processes: int) -> None:
+        unified = (self._memory / "memory.max").exists()
+        (self._memory / ("memory.max" if unified else "memory.limit_in_bytes")).write_text(str(memory))
+        swap = {"memory.swap.max": "0", "memory.oom.group": "1", "memory.memsw.limit_in_bytes": str(memory)}
+        for file, value in swap.items():
+            if (self._memory / file).exists():
+                (self._memory / file).write_text(value)
+        (pids / "pids.max").write_text(str(processes))
+
+    def add(self, pid: int) -> None:
+        """Put a process, and all it will start, under the limits."""
+        for folder in self._folders:
+            (folder / "cgroup.procs").write_text(str(pid))
+
+    def memory_ran_out(self) -> bool:
+        """Whether the kernel killed something for memory."""
+        for file in ("memory.events", "memory.oom_control"):
+            with contextlib.suppress(OSError):
+                words = (self._memory / file).read_text().split()
+                return int(words[words.index("oom_kill") + 1]) > 0
+        return False
+
+    def remove(self) -> None:
+        """Take the group away; does nothing while something still runs in it."""
+        for folder in self._folders:
+            with contextlib.suppress(OSError):
+                folder.rmdir()
+
+
+@cache
+def find_place() -> Place | None:
+    """Where a group with both limits can be made, tried with a process of ours; None = nowhere."""
+    for place in _places():
+        try:
+            group = ControlGroup(place, f"{PREFIX}{os.getpid()}-trial", memory=64 << 20, processes=16)
+        except OSError:
+            continue
+        try:
+            with subprocess.Popen(["/bin/cat"], stdin=subprocess.PIPE, env={}) as trial:
+                group.add(trial.pid)
+        except OSError:
+            continue
+        else:
+            return place
+        finally:
+            group.remove()
+    return None
+
+
+def make_group(*, memory: int, processes: int) -> ControlGroup | None:
+    """A fresh group, or None where the host lets us make none."""
+    place = find_place()
+    if place is None:
+        return None
+    return ControlGroup(place, f"{PREFIX}{os.getpid()}-{next(_numbers)}", memory=memory, processes=processes)
+
+
+def sweep() -> None:
+    """Take away what killed processes of the studio left behind."""
+    place = find_place()
+    for folder in {place.memory, place.pids} if place else ():
+        for group in folder.glob(f"{PREFIX}*-*"):
+            maker = group.name.removeprefix(PREFIX).partition("-")[0]
+            if not Path(f"/proc/{maker}").exists():
+                with contextlib.suppress(OSError):
+                    group.rmdir()
+
+
+def _places() -> Iterator[Place]:
+    """Our own group and those above it, nearest first: a group that holds processes may have no limited children."""
+    mine = _memberships()
+    if "memory" in mine and "pids" in mine:
+        for memory in _upwards(mine["memory"]):
+            for pids in _upwards(mine["pids"]):
+                yield Place(ROOT / "memory" / memory, ROOT / "pids" / pids)
+    for folder in _upwards(mine.get("", "/")):
+        yield Place(ROOT / folder, ROOT / folder)
+
+
+def _upwards(path: str) -> list[str]:
+    parts = path.strip("/").split("/")
+    return ["/".join(parts[:count]) for count in range(len(parts), -1, -1)]
+
+
+def _memberships() -> dict[str, str]:
+    """``controller -> group``, the unified hierarchy under the empty name."""
+    found: dict[str, str] = {}
+    with contextlib.suppress(OSError):
+        for line in Path("/proc/self/cgroup").read_text().splitlines():
+            _, names, path = line.split(":", 2)
+            found |= dict.fromkeys(names.split(","), path)
+    return found

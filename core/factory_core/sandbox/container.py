@@ -1,0 +1,270 @@
+"""One sandbox from its first process to its last."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import signal
+import tempfile
+import time
+from asyncio import StreamReader, Task
+from asyncio.subprocess import PIPE, Process
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from factory_core.contracts.sandbox import SandboxJob, SandboxResult
+from factory_core.errors import SandboxUnavailable
+from factory_core.sandbox.arguments import OWN_PROCESSES, Descriptors, bubblewrap_arguments
+from factory_core.sandbox.census import take_census
+from factory_core.sandbox.cgroups import ControlGroup, make_group
+from factory_core.sandbox.harvest import read_report, unpack
+from factory_core.sandbox.inside.carrier import GO, STARTED
+from factory_core.sandbox.seccomp import deny_filter
+
+__all__ = ["contain"]
+
+CHUNK = 1 << 16
+INDEX_BYTES = 16 << 20
+"""What a report may hold besides the contents of the files."""
+LOOK_SECONDS = 0.05
+"""How often the census is taken where no control group bounds a sandbox."""
+ADVICE = (
+    "Allow unprivileged user namespaces (sysctl kernel.apparmor_restrict_unprivileged_userns=0 or "
+    "kernel.unprivileged_userns_clone=1; in a container, a seccomp profile that permits them), then run: studio doctor"
+)
+
+
+async def contain(bubblewrap: Path, job: SandboxJob) -> SandboxResult:
+    """Run the job and return when every process of it is gone. Raises SandboxUnavailable when it could not start."""
+    container = _Container(job)
+    starting = asyncio.create_task(container.start(bubblewrap))
+    try:
+        await asyncio.shield(starting)
+        return await container.follow()
+    except asyncio.CancelledError:
+        # A start is not left halfway: only a sandbox whose first process is known can be ended for certain.
+        await asyncio.gather(starting, return_exceptions=True)
+        raise
+    finally:
+        await container.close()
+
+
+class _Information(msgspec.Struct):
+    """What bubblewrap says about the sandbox it made."""
+
+    child: int = msgspec.field(name="child-pid")
+
+
+class _Container:
+    def __init__(self, job: SandboxJob) -> None:
+        self.job = job
+        self.killed = ""
+        self.stdout, self.stderr, self.dropped = bytearray(), bytearray(), 0
+        self.started = time.monotonic()
+        self.process: Process | None = None
+        self.first = -1
+        """A pidfd of the first process inside: when that one has ended, all have."""
+        self.gone: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self.group: ControlGroup | None = None
+        self.tasks: list[Task[Any]] = []
+        self.ours = contextlib.ExitStack()
+        self.report = self.ours.enter_context(tempfile.TemporaryFile())  # noqa: SIM115 - closed with the rest
+
+    async def start(self, bubblewrap: Path) -> None:
+        """Start bubblewrap, bound its first process while that one waits, then let it go."""
+        with contextlib.ExitStack() as theirs:
+            info, info_inside = _pipe(theirs)
+            report, report_inside = _pipe(theirs)
+            gate_inside, gate = os.pipe()
+            inherited = (
+                info_inside,
+                gate_inside,
+                os.dup(gate_inside),
+                report_inside,
+                _in_memory(deny_filter()),
+            )
+            for fd in inherited[1:3] + inherited[4:]:
+                theirs.callback(os.close, fd)
+            let_go = self.ours.enter_context(os.fdopen(gate, "wb", buffering=0))
+            info_reader = await self._reader(info)
+            report_reader = await self._reader(report)
+            fds = Descriptors(*inherited)
+            self.process = await asyncio.create_subprocess_exec(
+                str(bubblewrap),
+                *bubblewrap_arguments(self.job, fds),
+                stdin=PIPE,
+                stdout=PIPE,
+                stderr=PIPE,
+                pass_fds=inherited,
+                env={},  # the sandbox can read its parent's
+                cwd="/",
+                start_new_session=True,  # a Ctrl-C in the terminal is for the studio, which then cancels
+            )
+        assert self.process.stdout  # noqa: S101 - it was started with pipes
+        assert self.process.stderr  # noqa: S101
+        work = (
+            self._drain(self.process.stdout, self.stdout),
+            self._drain(self.process.stderr, self.stderr),
+            self._take(report_reader),
+            self._feed(),
+        )
+        self.tasks = [asyncio.create_task(part) for part in work]
+        pid = _first_pid(await info_reader.read())
+        if pid is None:
+            raise SandboxUnavailable(await self._complaint())
+        self._hold(pid)
+        self._bound(pid)
+        let_go.write(GO * 2)
+
+    async def follow(self) -> SandboxResult:
+        """Wait for the end, and see that it comes."""
+        limits = self.job.limits
+        try:
+            async with asyncio.timeout(self.started + limits.wall_seconds - time.monotonic()):
+                await asyncio.shield(self.gone)
+        except TimeoutError:
+            self.kill("wall")
+            await self.gone
+        await asyncio.gather(*self.tasks)
+        if self.group and self.group.memory_ran_out():
+            self.killed = self.killed or "memory"
+        code = await self._bring_back()
+        return SandboxResult(
+            exit_code=code,
+            stdout=bytes(self.stdout),
+            stderr=bytes(self.stderr),
+            seconds=time.monotonic() - self.started,
+            killed=self.killed,
+            dropped_bytes=self.dropped,
+        )
+
+    def kill(self, why: str) -> None:
+        """End every process inside, once."""
+        self.killed = self.killed or why
+        with contextlib.suppress(ProcessLookupError):
+            signal.pidfd_send_signal(self.first, signal.SIGKILL)
+
+    async def close(self) -> None:
+        """Leave nothing: no process, no control group, no open file."""
+        if self.first >= 0 and not self.gone.done():
+            self.kill("cancelled")
+            await self.gone
+        if self.process:
+            await self.process.wait()
+        for task in self.tasks:
+            task.cancel()
+        if self.group:
+            self.group.remove()
+        self.ours.close()
+
+    def _hold(self, pid: int) -> None:
+        """Be able to kill it and to notice its end, whatever becomes of the number."""
+        with contextlib.suppress(ProcessLookupError):
+            self.first = os.pidfd_open(pid)
+            self.ours.callback(os.close, self.first)
+            loop = asyncio.get_running_loop()
+            loop.add_reader(self.first, self._note_the_end)
+            self.ours.callback(loop.remove_reader, self.first)
+
+    def _bound(self, pid: int) -> None:
+        limits = self.job.limits
+        self.group = make_group(
+            memory=limits.memory_bytes + limits.work_bytes + 2 * limits.tmp_bytes,
+            processes=limits.processes + OWN_PROCESSES,
+        )
+        if self.group:
+            self.group.add(pid)
+        else:
+            self.tasks.append(asyncio.create_task(self._watch(pid)))
+
+    def _note_the_end(self) -> None:
+        if not self.gone.done():
+            self.gone.set_result(None)
+
+    async def _watch(self, pid: int) -> None:
+        limits = self.job.limits
+        most = limits.processes + OWN_PROCESSES
+        while not self.gone.done():
+            census = take_census(pid, enough=most + 1)
+            if census.processes > most:
+                self.kill("processes")
+            if census.memory > limits.memory_bytes:
+                self.kill("memory")
+            await asyncio.wait([self.gone], timeout=LOOK_SECONDS)
+
+    async def _drain(self, stream: StreamReader, kept: bytearray) -> None:
+        room = self.job.limits.output_bytes
+        while chunk := await stream.read(CHUNK):
+            fits = chunk[: room - len(kept)]
+            kept += fits
+            self.dropped += len(chunk) - len(fits)
+
+    async def _take(self, stream: StreamReader) -> None:
+        room = self.job.limits.work_bytes + INDEX_BYTES
+        while chunk := await stream.read(CHUNK):
+            room -= len(chunk)
+            if room < 0:
+                self.kill("disk")
+            else:
+                self.report.write(chunk)
+
+    async def _feed(self) -> None:
+        assert self.process  # noqa: S101 - it was started with a pipe
+        assert self.process.stdin  # noqa: S101
+        with contextlib.suppress(ConnectionError):
+            self.process.stdin.write(self.job.stdin)
+            await self.process.stdin.drain()
+        self.process.stdin.close()
+
+    async def _bring_back(self) -> int:
+        """Unpack the report and give the command's exit code."""
+        self.report.seek(0)
+        started = self.report.read(len(STARTED)) == STARTED
+        if self.killed:
+            return -signal.SIGKILL
+        if not started:
+            raise SandboxUnavailable(await self._complaint())
+        report = read_report(self.report)
+        if report is None:  # the command ended the carrier
+            return -signal.SIGKILL
+        await asyncio.to_thread(unpack, report, self.report, self.job.work)
+        return report.exit
+
+    async def _complaint(self) -> str:
+        await asyncio.gather(*self.tasks)
+        said = self.stderr.decode(errors="replace").strip() or "it ended without a word"
+        return f"Bubblewrap made no sandbox: {said}. {ADVICE}"
+
+    async def _reader(self, fd: int) -> StreamReader:
+        reader = StreamReader()
+        transport, _ = await asyncio.get_running_loop().connect_read_pipe(
+            lambda: asyncio.StreamReaderProtocol(reader), os.fdopen(fd, "rb", buffering=0)
+        )
+        self.ours.callback(transport.close)
+        return reader
+
+
+def _pipe(writer: contextlib.ExitStack) -> tuple[int, int]:
+    """Both ends; the second belongs to the stack."""
+    ours, theirs = os.pipe()
+    writer.callback(os.close, theirs)
+    return ours, theirs
+
+
+def _first_pid(information: bytes) -> int | None:
+    """The first process inside, as bubblewrap tells it; None when it made none."""
+    try:
+        return msgspec.json.decode(information, type=_Information).child
+    except msgspec.DecodeError:
+        return None
+
+
+def _in_memory(content: bytes) -> int:
+    """A file descriptor that reads as ``content``."""
+    fd = os.memfd_create("seccomp")
+    os.write(fd, content)
+    os.lseek(fd, 0, os.SEEK_SET)
+    return fd
