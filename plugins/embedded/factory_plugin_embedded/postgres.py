@@ -80,7 +80,7 @@ class EmbeddedPostgres:
         """Disconnect everyone, write everything, end. A server that hangs is killed; the next start recovers it."""
         pid = self._running(home)
         if pid is not None:
-            steps = ((signal.SIGINT, 5.0), (signal.SIGQUIT, 1.0), (signal.SIGKILL, 1.0))
+            steps = ((signal.SIGINT, 3.0), (signal.SIGQUIT, 1.0), (signal.SIGKILL, 1.0))
             end(pid, lambda: self._running(home) is not None, *steps)
         launched = self._launched.pop(home, None)
         if launched is not None:

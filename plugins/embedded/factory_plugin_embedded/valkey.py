@@ -63,7 +63,7 @@ class EmbeddedValkey:
         """End it. It has nothing to write."""
         pid = self._running(home)
         if pid is not None:
-            end(pid, lambda: self._running(home) is not None, (signal.SIGTERM, 2.0), (signal.SIGKILL, 1.0))
+            end(pid, lambda: self._running(home) is not None, (signal.SIGTERM, 1.0), (signal.SIGKILL, 1.0))
         launched = self._launched.pop(home, None)
         if launched is not None:
             launched.wait(5)
