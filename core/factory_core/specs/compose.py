@@ -88,7 +88,7 @@ def refuse_syntax(fault: MarkedYAMLError, fragment: Fragment, notes: Notes) -> N
     context = f" {seen.context}" if seen.context else ""
     hints = {
         "mapping values are not allowed": "Quote the value if it contains a colon.",
-        "expected ',' or": "A bracket or brace is not closed, or a comma is missing.",
+        "expected ',' or": "Close the bracket or brace, or put a comma; quote text that holds { or [.",
         "could not find expected ':'": "A key needs a colon and a space after it.",
         "cannot start any token": "Quote the value.",
         "expected <block end>": "Indent this line like its neighbours.",
