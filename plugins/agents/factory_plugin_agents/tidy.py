@@ -1,0 +1,13 @@
+"""How rendered Python is tidied: unused imports go, imports are sorted, and everything is formatted."""
+
+from __future__ import annotations
+
+__all__ = ["TIDY_SCRIPT"]
+
+TIDY_SCRIPT = """
+import subprocess, sys
+ruff = [sys.executable, "-m", "ruff"]
+subprocess.run([*ruff, "check", "--quiet", "--no-cache", "--fix", "--exit-zero", "."], check=True)
+subprocess.run([*ruff, "format", "--quiet", "--no-cache", "."], check=True)
+"""
+"""Run by the toolchain's interpreter in the project's folder."""
