@@ -44,11 +44,12 @@ class AppShell extends Part {
     super.connectedCallback();
     this.route = currentRoute();
     const redraw = () => this.requestUpdate();
-    session.addEventListener("change", redraw);
+    const restart = () => this.#announce();
+    session.addEventListener("change", restart);
     connection.addEventListener("change", redraw);
     this.#forget = [
       onRoute((route) => this.#arrive(route)),
-      () => session.removeEventListener("change", redraw),
+      () => session.removeEventListener("change", restart),
       () => connection.removeEventListener("change", redraw),
     ];
   }
@@ -70,6 +71,7 @@ class AppShell extends Part {
 
   /** A new page takes the focus, so that it is read out and Tab starts there. */
   async #announce() {
+    this.requestUpdate();
     scrollTo(0, 0);
     await this.updateComplete;
     await this.querySelector("main > *")?.updateComplete;

@@ -80,20 +80,25 @@ class RowPage extends Part {
 
   #buttons(row) {
     const { entity } = this;
-    const actions = entity.actions.filter((action) => action.onRow && mayRun(action) && fits(action, entity, row));
     return html`
-      ${actions.map((action) => html`<button class="button" @click=${() => this.#act(action, row)}>${icon("play")}${action.label}</button>`)}
+      ${this.#actions(row).map((action) => html`<button class="button" @click=${() => this.#act(action, row)}>${icon("play")}${action.label}</button>`)}
       ${may("update", entity) ? html`<a class="button" href=${editHref(entity, row.id)}>${icon("edit")}Edit</a>` : nothing}
       ${may("delete", entity) ? html`<button class="button danger-quiet" @click=${() => this.#delete(row)}>${icon("trash")}Delete</button>` : nothing}
     `;
   }
 
-  /** Where the row's states let it go from here. */
+  #actions(row) {
+    return this.entity.actions.filter((action) => action.onRow && mayRun(action) && fits(action, this.entity, row));
+  }
+
+  /** Where the row's states let it go from here, except where an action already leads. */
   #steps(row) {
     if (!may("update", this.entity)) return nothing;
     return this.entity.states.map(({ field: name }) => {
       const field = fieldNamed(this.entity, name);
-      const moves = field.readonly ? [] : movesFrom(this.entity, name, row[name]);
+      const led = this.#actions(row).flatMap(({ sets }) => sets.filter((set) => set.field === name));
+      const open = field.readonly ? [] : movesFrom(this.entity, name, row[name]);
+      const moves = open.filter((value) => led.every((set) => set.value !== value));
       if (!moves.length) return nothing;
       return html`<div class="steps" role="group" aria-label="Change ${inSentence(field.label)}">
         <span class="faint">Move to</span>

@@ -48,7 +48,7 @@ function line(field, { id, draft, error, described, row, onInput }) {
     type=${field.secret ? "password" : (TYPES[field.kind] ?? "text")}
     inputmode=${MODES[field.kind] ?? nothing}
     pattern=${field.kind === "uuid" ? UUID : nothing}
-    step=${field.kind === "datetime" || field.kind === "time" ? "1" : nothing}
+    step=${hasSeconds(field, draft) ? "1" : nothing}
     minlength=${isText(field) ? (field.min ?? nothing) : nothing}
     maxlength=${isText(field) ? (field.max ?? nothing) : nothing}
     autocomplete=${field.secret ? "new-password" : "off"}
@@ -75,6 +75,9 @@ function area(field, { id, draft, error, described, onInput }) {
     @input=${(event) => onInput(event.target.value)}
   ></textarea>`;
 }
+
+/** Seconds are only in the way of those who never use them. */
+const hasSeconds = ({ kind }, draft) => ["datetime", "time"].includes(kind) && /:\d\d:(?!00)/.test(draft);
 
 const isText = (field) => field.kind === "text";
 
