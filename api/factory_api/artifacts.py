@@ -3,27 +3,28 @@
 from __future__ import annotations
 
 import re
-from pathlib import PurePosixPath
 from typing import Annotated, Literal
 from uuid import UUID
 
 from litestar import Controller, HttpMethod, Response, route
-from litestar.params import Parameter
-from litestar.response import Stream
+from litestar.di import NamedDependency
+from litestar.params import FromPath, HeaderParameter, QueryParameter
 
 from factory_api.errors import RangeUnfit
-from factory_api.service import ARCHIVES, BuildDesk, etag_of
+from factory_api.service import BuildDesk
 
 _RANGE = re.compile(r"bytes=(\d*)-(\d*)")
 
-Format = Annotated[Literal["zip", "tar.gz"], Parameter(query="format", description="The kind of archive.")]
+Format = Annotated[
+    Literal["zip", "tar.gz"], QueryParameter(name="format", description="The kind of archive.")
+]
 Part = Annotated[
-    str | None, Parameter(header="Range", description="One range of bytes, to resume a download.")
+    str | None, HeaderParameter(name="Range", description="One range of bytes, to resume a download.")
 ]
 Unchanged = Annotated[
-    str | None, Parameter(header="If-Range", description="Honour Range only for this ETag.")
+    str | None, HeaderParameter(name="If-Range", description="Honour Range only for this ETag.")
 ]
-Known = Annotated[str | None, Parameter(header="If-None-Match", description="The ETag you have.")]
+Known = Annotated[str | None, HeaderParameter(name="If-None-Match", description="The ETag you have.")]
 
 
 class ArtifactRoutes(Controller):
@@ -40,34 +41,29 @@ class ArtifactRoutes(Controller):
     )
     async def download(
         self,
-        build: UUID,
-        desk: BuildDesk,
+        build: FromPath[UUID],
+        desk: NamedDependency[BuildDesk],
         kind: Format = "zip",
         part: Part = None,
         unchanged: Unchanged = None,
         known: Known = None,
-    ) -> Stream | Response[None]:
+    ) -> Response[bytes]:
         """The archive: 200, 206 for a range, 304 for one you have, 404 before the build has passed."""
-        found = await desk.artifact(build, f".{kind}", "archive")
-        tag = etag_of(found.key, found.size, found.modified)
-        name = PurePosixPath(found.key).name
+        ref, content = await desk.artifact(build, kind)
+        tag = f'"{ref.digest}"'
         headers = {
             "ETag": tag,
             "Accept-Ranges": "bytes",
-            "Content-Disposition": f'attachment; filename="{name}"',
+            "Content-Disposition": f'attachment; filename="{ref.name}"',
         }
         if known == tag:
-            return Response(None, status_code=304, headers=headers)
-        asked = part if unchanged in (None, tag) else None
-        start, end = span_of(asked, found.size)
-        partial = (start, end) != (0, found.size)
-        headers["Content-Length"] = str(end - start)
+            return Response(b"", status_code=304, headers=headers)
+        start, end = span_of(part if unchanged in (None, tag) else None, ref.size)
+        partial = (start, end) != (0, ref.size)
         if partial:
-            headers["Content-Range"] = f"bytes {start}-{end - 1}/{found.size}"
-        content = desk.content(found.key, start=start, end=end)
-        return Stream(
-            content, status_code=206 if partial else 200, media_type=ARCHIVES[kind], headers=headers
-        )
+            headers["Content-Range"] = f"bytes {start}-{end - 1}/{ref.size}"
+        status = 206 if partial else 200
+        return Response(content[start:end], status_code=status, media_type=ref.media_type, headers=headers)
 
 
 def span_of(part: str | None, size: int) -> tuple[int, int]:

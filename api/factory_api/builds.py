@@ -7,8 +7,10 @@ from typing import Annotated
 from uuid import UUID
 
 from litestar import Controller, Response, delete, get, post
+from litestar.di import NamedDependency
+from litestar.enums import RequestEncodingType
 from litestar.openapi.spec import Example
-from litestar.params import Body, Parameter
+from litestar.params import BodyKwarg, FromPath, HeaderParameter, QueryParameter
 
 from factory_api.schemas import (
     EXAMPLE_ORDER,
@@ -22,25 +24,28 @@ from factory_api.schemas import (
 from factory_api.service import BuildDesk, etag_of
 from factory_core.contracts.events import BuildState
 
-Order = Annotated[NewBuild, Body(examples=[Example(value=EXAMPLE_ORDER)])]
+Desk = NamedDependency[BuildDesk]
+Order = Annotated[
+    NewBuild, BodyKwarg(media_type=RequestEncodingType.JSON, examples=[Example(value=EXAMPLE_ORDER)])
+]
 Key = Annotated[
-    str | None,
-    Parameter(
-        header="Idempotency-Key",
+    str,
+    HeaderParameter(
+        name="Idempotency-Key",
         max_length=200,
         description="Repeating a request with the same key never starts a second build.",
     ),
 ]
-Limit = Annotated[int, Parameter(ge=1, le=200, description="How many at most.")]
-Offset = Annotated[int, Parameter(ge=0, le=1_000_000, description="How many to pass over.")]
+Limit = Annotated[int, QueryParameter(ge=1, le=200, description="How many at most.")]
+Offset = Annotated[int, QueryParameter(ge=0, le=1_000_000, description="How many to pass over.")]
 State = Annotated[
-    list[BuildState] | None, Parameter(description="Only builds in this state; may be repeated.")
+    list[BuildState] | None, QueryParameter(description="Only builds in this state; may be repeated.")
 ]
 Sort = Annotated[
-    str, Parameter(pattern="^-?created_at$", description="created_at, or -created_at: newest first.")
+    str, QueryParameter(pattern="^-?created_at$", description="created_at, or -created_at: newest first.")
 ]
-Cursor = Annotated[str | None, Parameter(max_length=64, description="next of the page before.")]
-Known = Annotated[str | None, Parameter(header="If-None-Match", description="The ETag you have.")]
+Cursor = Annotated[str | None, QueryParameter(max_length=64, description="next of the page before.")]
+Known = Annotated[str | None, HeaderParameter(name="If-None-Match", description="The ETag you have.")]
 
 
 class BuildRoutes(Controller):
@@ -50,17 +55,17 @@ class BuildRoutes(Controller):
     tags = ("builds",)
 
     @post("/", summary="Start a build")
-    async def create(self, data: Order, desk: BuildDesk, key: Key = None) -> Response[BuildView]:
-        """201 with the new build; 200 with the one that the same Idempotency-Key started before."""
-        made = await desk.order(data, key=key)
-        view = BuildView.of(await desk.build(made.build))
-        location = {"Location": f"/api/v1/builds/{made.build}"}
-        return Response(view, status_code=201 if made.created else 200, headers=location)
+    async def create(self, data: Order, desk: Desk, key: Key = "") -> Response[BuildView]:
+        """The new build, or the one that the same Idempotency-Key started before."""
+        build = await desk.order(data, key=key)
+        return Response(
+            BuildView.of(await desk.build(build)), headers={"Location": f"/api/v1/builds/{build}"}
+        )
 
     @get("/", summary="List builds")
     async def index(
         self,
-        desk: BuildDesk,
+        desk: Desk,
         state: State = None,
         sort: Sort = "-created_at",
         limit: Limit = 50,
@@ -79,7 +84,9 @@ class BuildRoutes(Controller):
         )
 
     @get("/{build:uuid}", summary="Look at a build")
-    async def show(self, build: UUID, desk: BuildDesk, known: Known = None) -> Response[BuildDetails | None]:
+    async def show(
+        self, build: FromPath[UUID], desk: Desk, known: Known = None
+    ) -> Response[BuildDetails | None]:
         """The build, its tasks, and how many are in which state; 304 while nothing happened."""
         row = await desk.build(build)
         headers = {"ETag": etag_of(row.id, row.seq, row.state), "Cache-Control": "no-cache"}
@@ -91,17 +98,17 @@ class BuildRoutes(Controller):
         return Response(details, headers=headers)
 
     @post("/{build:uuid}/cancel", status_code=202, summary="Cancel a build")
-    async def cancel(self, build: UUID, desk: BuildDesk) -> BuildView:
+    async def cancel(self, build: FromPath[UUID], desk: Desk) -> BuildView:
         """Tasks that run are stopped; what is finished is kept. Cancelling twice is no error."""
         return BuildView.of(await desk.cancel(build))
 
     @delete("/{build:uuid}", status_code=202, summary="Cancel a build (alias)")
-    async def remove(self, build: UUID, desk: BuildDesk) -> BuildView:
+    async def remove(self, build: FromPath[UUID], desk: Desk) -> BuildView:
         """The same as ``POST …/cancel``."""
         return BuildView.of(await desk.cancel(build))
 
     @get("/{build:uuid}/report", summary="Read the report", media_type="application/json")
-    async def report(self, build: UUID, desk: BuildDesk) -> Response[bytes]:
+    async def report(self, build: FromPath[UUID], desk: Desk) -> Response[bytes]:
         """What was asked, what was made, and what proves it."""
-        found = await desk.artifact(build, "BUILD_REPORT.json", "report")
-        return Response(await desk.whole(found.key), media_type="application/json")
+        _, content = await desk.artifact(build, "report.json")
+        return Response(content, media_type="application/json")

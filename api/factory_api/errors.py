@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
 from uuid import UUID
 
 from factory_core.contracts.events import BuildState
@@ -16,19 +15,6 @@ class NoDatabase(EnvironmentUnfit):
         super().__init__("There is no database. Set FACTORY_DATABASE_URL or install factory-plugin-embedded.")
 
 
-class SpecRefused(FactoryError):
-    """A specification with errors; each has its line and column."""
-
-    status = 422
-    exit_code = 2
-
-    def __init__(self, problems: tuple[dict[str, Any], ...]) -> None:
-        self.errors = [{"field": "spec", **problem} for problem in problems]
-        first = problems[0]
-        more = f", and {len(problems) - 1} more" if len(problems) > 1 else ""
-        super().__init__(f"The specification is wrong at line {first['line']}: {first['message']}{more}.")
-
-
 class BuildEnded(FactoryError):
     """A build that is over cannot be cancelled."""
 
@@ -38,19 +24,6 @@ class BuildEnded(FactoryError):
         self.build = build
         self.state = state
         super().__init__(f"Build {build} has {state} already; there is nothing to cancel.")
-
-
-class ArtifactMissing(FactoryError):
-    """The build has nothing to hand out, or not yet."""
-
-    status = 404
-
-    def __init__(self, build: UUID, what: str, state: BuildState) -> None:
-        self.build = build
-        self.state = state
-        super().__init__(
-            f"Build {build} is {state} and has no {what}. An archive exists once a build has passed."
-        )
 
 
 class CursorUnknown(FactoryError):

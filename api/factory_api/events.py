@@ -10,7 +10,8 @@ from uuid import UUID
 import msgspec
 from litestar import Controller, Request, Response, get
 from litestar.datastructures import State
-from litestar.params import Parameter
+from litestar.di import NamedDependency
+from litestar.params import FromPath, HeaderParameter, QueryParameter
 from litestar.response import ServerSentEvent, ServerSentEventMessage
 
 from factory_api.schemas import EventPage
@@ -21,11 +22,11 @@ PAGE = 500
 LOOK_SECONDS = 0.2
 PING_SECONDS = 15.0
 
-After = Annotated[int, Parameter(ge=0, description="The number of the last event you have.")]
+After = Annotated[int, QueryParameter(ge=0, description="The number of the last event you have.")]
 LastEvent = Annotated[
-    int | None, Parameter(header="Last-Event-ID", ge=0, description="The same, sent by browsers.")
+    int | None, HeaderParameter(name="Last-Event-ID", ge=0, description="The same, sent by browsers.")
 ]
-Limit = Annotated[int, Parameter(ge=1, le=1000)]
+Limit = Annotated[int, QueryParameter(ge=1, le=1000)]
 
 
 class EventRoutes(Controller):
@@ -37,9 +38,9 @@ class EventRoutes(Controller):
     @get("/{build:uuid}/events", summary="Follow a build")
     async def follow(
         self,
-        build: UUID,
+        build: FromPath[UUID],
         request: Request[object, object, State],
-        desk: BuildDesk,
+        desk: NamedDependency[BuildDesk],
         after: After = 0,
         last_event: LastEvent = None,
         limit: Limit = PAGE,

@@ -5,15 +5,21 @@ from __future__ import annotations
 from uuid import UUID
 
 from litestar import Router
-from litestar.di import Provide
+from litestar.datastructures import State
+from litestar.di import NamedDependency, Provide
 
 from factory_api.artifacts import ArtifactRoutes
 from factory_api.builds import BuildRoutes
 from factory_api.errors import NoDatabase
 from factory_api.events import EventRoutes
 from factory_api.service import BuildDesk
+from factory_core.builds.journal import Journal
+from factory_core.builds.service import BuildService
+from factory_core.builds.tools import Blobs
 from factory_core.kernel.boot import Studio
 from factory_core.kernel.database import LOCAL_ORGANISATION, Database
+from factory_core.kernel.office import installed_templates
+from factory_core.kernel.queue import Queue
 
 
 def give_organisation() -> UUID:
@@ -21,11 +27,32 @@ def give_organisation() -> UUID:
     return LOCAL_ORGANISATION
 
 
-def give_desk(studio: Studio, database: Database | None, organisation: UUID) -> BuildDesk:
-    """What the handlers ask about builds. Raises NoDatabase."""
+def give_service(
+    state: State,
+    studio: NamedDependency[Studio],
+    database: NamedDependency[Database | None],
+    queue: NamedDependency[Queue],
+) -> BuildService:
+    """What starts builds and finds what they made; one for the process. Raises NoDatabase."""
     if database is None:
         raise NoDatabase
-    return BuildDesk(studio, database, organisation)
+    if "builds" not in state:
+
+        async def wake(build: UUID) -> None:
+            await queue.wake(build)
+
+        journal = Journal(database.pool)
+        state["builds"] = BuildService(journal, Blobs(studio.storage()), installed_templates(studio), wake)
+    return state["builds"]
+
+
+def give_desk(
+    builds: NamedDependency[BuildService],
+    database: NamedDependency[Database],
+    organisation: NamedDependency[UUID],
+) -> BuildDesk:
+    """Builds, as the caller may see them."""
+    return BuildDesk(builds, Journal(database.pool), database, organisation)
 
 
 API = Router(
@@ -33,6 +60,7 @@ API = Router(
     route_handlers=[BuildRoutes, EventRoutes, ArtifactRoutes],
     dependencies={
         "organisation": Provide(give_organisation, sync_to_thread=False),
+        "builds": Provide(give_service, sync_to_thread=False),
         "desk": Provide(give_desk, sync_to_thread=False),
     },
 )

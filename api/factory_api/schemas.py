@@ -45,7 +45,7 @@ class BuildView(Struct, frozen=True, kw_only=True):
         """The view of a journal row."""
         return cls(
             id=row.id,
-            name=str(row.options.get("name", "")),
+            name=str(row.options.get("project", "")),
             state=row.state,
             ended=row.state in ENDED,
             reason=row.reason,

@@ -1,27 +1,21 @@
-"""What the API asks about builds, for one organisation. The journal and the storage are the truth."""
+"""What the API asks about builds, for one organisation."""
 
 from __future__ import annotations
 
 import base64
 import binascii
 import hashlib
-from collections.abc import AsyncIterator, Mapping
 from typing import Any
-from uuid import UUID, uuid4
+from uuid import UUID
 
 import msgspec
-from msgspec import structs
 
-from factory_api.errors import ArtifactMissing, BuildEnded, CursorUnknown, SpecRefused
+from factory_api.errors import BuildEnded, CursorUnknown
 from factory_api.schemas import BuildPage, BuildQuery, BuildView, NewBuild
-from factory_core.builds.journal import BuildRow, Journal, Submission, Submitted, TaskRow
+from factory_core.builds.journal import BuildRow, Journal, TaskRow
+from factory_core.builds.service import ArtifactRef, BuildOrder, BuildService
 from factory_core.contracts.events import ENDED, BuildState, Event
-from factory_core.contracts.storage import ObjectInfo, Storage
-from factory_core.kernel.boot import Studio
 from factory_core.kernel.database import Database
-from factory_core.specs import read
-
-ARCHIVES: Mapping[str, str] = {"zip": "application/zip", "tar.gz": "application/gzip"}
 
 _PAGE = """
     SELECT id, org_id AS org, idem_key, spec_digest, options, state, stop, reason, next_seq - 1 AS seq, tasks, agents,
@@ -35,30 +29,28 @@ _OLDEST = f"{_PAGE} AND ($2::uuid IS NULL OR id > $2) ORDER BY id LIMIT $3 OFFSE
 class BuildDesk:
     """Builds of one organisation: ordered, listed, followed, cancelled, handed out."""
 
-    def __init__(self, studio: Studio, database: Database, organisation: UUID) -> None:
-        self._studio = studio
+    def __init__(
+        self, service: BuildService, journal: Journal, database: Database, organisation: UUID
+    ) -> None:
+        self._service = service
+        self._journal = journal
         self._database = database
         self._organisation = organisation
-        self._journal = Journal(database.pool)
 
-    async def order(self, order: NewBuild, *, key: str | None) -> Submitted:
-        """Start a build, or find the one that ``key`` started. Raises SpecRefused, IdempotencyConflict."""
-        content = order.spec.encode()
-        reading = read(content, name=order.name)
-        if reading.blueprint is None:
-            raise SpecRefused(tuple(structs.asdict(problem) for problem in reading.errors))
-        digest = hashlib.sha256(content).hexdigest()
-        await self._storage().put(f"blobs/{digest[:2]}/{digest[2:]}", content)
+    async def order(self, order: NewBuild, *, key: str) -> UUID:
+        """Start a build, or find the one that ``key`` started. Raises SpecRejected, IdempotencyConflict."""
         await self._journal.found(self._organisation, "local")
-        options = {"name": reading.blueprint.project.name, "source": order.name, "template": order.template}
-        submission = Submission(
-            org=self._organisation,
-            idem_key=key or uuid4().hex,
-            spec_digest=digest,
-            options=options,
-            max_agents=order.max_agents or 200,
+        build, _ = await self._service.start(
+            self._organisation,
+            BuildOrder(
+                spec=order.spec.encode(),
+                name=order.name,
+                template=order.template or "",
+                max_agents=order.max_agents,
+                key=key,
+            ),
         )
-        return await self._journal.submit(submission)
+        return build
 
     async def page(self, query: BuildQuery) -> BuildPage:
         """One page of builds. Raises CursorUnknown."""
@@ -91,30 +83,15 @@ class BuildDesk:
 
     async def cancel(self, build: UUID) -> BuildRow:
         """Stop it; once stopped, stopping is no error. Raises BuildMissing, BuildEnded."""
-        await self._journal.cancel(self._organisation, build)
+        await self._service.cancel(self._organisation, build)
         row = await self.build(build)
         if row.state in ENDED and row.state is not BuildState.CANCELLED:
             raise BuildEnded(build, row.state)
         return row
 
-    async def artifact(self, build: UUID, suffix: str, what: str) -> ObjectInfo:
-        """The stored file of a build whose name ends in ``suffix``. Raises BuildMissing, ArtifactMissing."""
-        row = await self.build(build)
-        async for found in self._storage().list(f"artifacts/{build}"):
-            if found.key.endswith(suffix):
-                return found
-        raise ArtifactMissing(build, what, row.state)
-
-    def content(self, key: str, *, start: int, end: int) -> AsyncIterator[bytes]:
-        """Bytes ``start`` to ``end`` (exclusive) of a stored file."""
-        return self._storage().stream(key, start=start, end=end)
-
-    async def whole(self, key: str) -> bytes:
-        """A stored file."""
-        return await self._storage().get(key)
-
-    def _storage(self) -> Storage:
-        return self._studio.storage()
+    async def artifact(self, build: UUID, name: str) -> tuple[ArtifactRef, bytes]:
+        """``zip``, ``tar.gz``, ``report.json`` or ``report.md``. Raises BuildMissing, ArtifactMissing."""
+        return await self._service.artifact(self._organisation, build, name)
 
 
 def _row(record: Any) -> BuildRow:

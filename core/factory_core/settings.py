@@ -95,6 +95,8 @@ class KernelSettings(Struct, frozen=True, kw_only=True):
     """Tasks one worker process runs at the same time."""
     cores: Annotated[int, Meta(ge=0)] = 0
     """Sandboxed commands at the same time; 0 = as many as the machine has cores."""
+    idle_seconds: Annotated[float, Meta(gt=0)] = 60.0
+    """How long embedded servers go on when nobody needs them."""
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     """How much is logged."""
     log_format: Literal["json", "console"] = "json"
@@ -167,11 +169,14 @@ class Sources(Struct, frozen=True, kw_only=True):
         return table  # pyright: ignore[reportUnknownVariableType]  # a TOML table: str to anything
 
 
-def read_sources(variables: Mapping[str, str] | None = None) -> Sources:
-    """Read the environment (or ``variables``) and ``studio.toml`` once."""
+def read_sources(variables: Mapping[str, str] | None = None, *, home: Path | None = None) -> Sources:
+    """Read the environment (or ``variables``) and ``studio.toml`` once; ``home`` wins over FACTORY_HOME."""
     environment = os.environ if variables is None else variables
     mine = {key: value for key, value in environment.items() if key.startswith("FACTORY_")}
-    home = Path(mine["FACTORY_HOME"]).expanduser().absolute() if mine.get("FACTORY_HOME") else default_home()
+    if home is None:
+        home = (
+            Path(mine["FACTORY_HOME"]).expanduser().absolute() if mine.get("FACTORY_HOME") else default_home()
+        )
     mine["FACTORY_HOME"] = str(home)
     file = home / "studio.toml"
     try:

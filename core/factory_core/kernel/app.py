@@ -20,6 +20,7 @@ from factory_core.kernel.database import Database, open_database
 from factory_core.kernel.logs import RequestLog, configure_logging
 from factory_core.kernel.migrate import note_failed_migrations
 from factory_core.kernel.problems import answer
+from factory_core.kernel.queue import Queue
 from factory_core.kernel.reference import ReferencePage
 from factory_core.kernel.version import VERSION
 
@@ -57,6 +58,7 @@ def _application(
         dependencies={
             "studio": Provide(give_studio, sync_to_thread=False),
             "database": Provide(_give_database, sync_to_thread=False),
+            "queue": Provide(_give_queue, sync_to_thread=False),
         },
         exception_handlers={Exception: answer},
         lifespan=list(lifespan),
@@ -76,9 +78,22 @@ def _give_database(state: State) -> Database | None:
     return state.get("database")
 
 
+def _give_queue(state: State) -> Queue:
+    return state["queue"]
+
+
 def _lifespan(studio: Studio) -> Callable[[Litestar], AbstractAsyncContextManager[None]]:
     @asynccontextmanager
     async def opened(app: Litestar) -> AsyncGenerator[None, None]:
+        app.state.queue = queue = Queue(studio.queue_url())
+        try:
+            async with _database(app):
+                yield
+        finally:
+            await queue.close()
+
+    @asynccontextmanager
+    async def _database(app: Litestar) -> AsyncGenerator[None, None]:
         if not (studio.settings.database_url or studio.database_source()):
             yield  # A kernel with nothing installed still answers, and says on /health/ready what it lacks.
             return

@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
 from litestar import Response, get
+from litestar.di import NamedDependency
 from msgspec import Struct
 from redis.asyncio import Redis
 
@@ -41,7 +42,9 @@ async def live() -> Health:
 
 
 @get("/health/ready", include_in_schema=True, tags=["health"], summary="What it stands on answers, too")
-async def ready(studio: Studio, database: Database | None) -> Response[Health]:
+async def ready(
+    studio: NamedDependency[Studio], database: NamedDependency[Database | None]
+) -> Response[Health]:
     """503 when something required does not answer."""
     health = await ask_everyone(studio, database)
     return Response(health, status_code=503 if health.status == "unavailable" else 200)

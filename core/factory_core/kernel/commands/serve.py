@@ -17,39 +17,39 @@ if TYPE_CHECKING:
 @click.command()
 @click.option("--host", help="Address to listen on, instead of FACTORY_HOST.")
 @click.option("--port", type=click.IntRange(1, 65535), help="Port to listen on, instead of FACTORY_PORT.")
-@click.option("--no-worker", is_flag=True, help="Serve the web only; run 'studio worker' elsewhere.")
+@click.option(
+    "--no-worker",
+    is_flag=True,
+    help="Serve the web only; 'studio worker' runs elsewhere. Embedded servers bring their own.",
+)
 def serve(host: str | None, port: int | None, no_worker: bool) -> None:
     """Serve the API and run builds until stopped."""
-    from contextlib import ExitStack
+    from contextlib import nullcontext
 
     from factory_core.kernel.boot import start
+    from factory_core.kernel.embedded import attach
     from factory_core.kernel.logs import configure_logging
-    from factory_core.kernel.migrate import migrate
-    from factory_core.kernel.servers import servers_running, worker_running
+    from factory_core.kernel.migrate import migrate, note_failed_migrations
 
     studio = start()
     configure_logging(studio.settings)
-    with ExitStack() as stack:
-        stack.enter_context(servers_running(studio))
-        asyncio.run(migrate(studio))
+    own = bool(studio.database_source() or studio.queue_source())
+    with attach(studio) if own or not no_worker else nullcontext():
+        asyncio.run(note_failed_migrations(studio) if own else migrate(studio))
         _warn(studio)
-        if not no_worker:
-            stack.enter_context(worker_running(studio))
         _serve_web(studio, host or studio.settings.host, port or studio.settings.port)
 
 
 @click.command()
 def worker() -> None:
-    """Run builds and background jobs until stopped."""
+    """Run builds and background jobs on servers that run, until stopped."""
     from factory_core.kernel.boot import start
     from factory_core.kernel.logs import configure_logging
-    from factory_core.kernel.servers import servers_running
     from factory_core.kernel.work import work
 
     studio = start()
     configure_logging(studio.settings)
-    with servers_running(studio):
-        asyncio.run(work(studio))
+    asyncio.run(work(studio))
 
 
 def _warn(studio: Studio) -> None:

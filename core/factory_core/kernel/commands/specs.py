@@ -38,25 +38,30 @@ class TemplateMissing(FactoryError):
         )
 
 
+def read_spec_bytes(path: str) -> tuple[bytes, str]:
+    """A specification and its name, from a file or, as ``-``, from standard input; never more than can be too much."""
+    if path == "-":
+        return sys.stdin.buffer.read(ONE_BYTE_TOO_MANY), "standard input"
+    with Path(path).open("rb") as file:
+        return file.read(ONE_BYTE_TOO_MANY), Path(path).name
+
+
 def read_spec(path: str) -> Reading:
-    """Read a specification from a file or, as ``-``, from standard input."""
+    """What the reader makes of it."""
     from factory_core.specs import read
 
-    if path == "-":
-        return read(sys.stdin.buffer.read(ONE_BYTE_TOO_MANY), name="standard input")
-    with Path(path).open("rb") as file:
-        return read(file.read(ONE_BYTE_TOO_MANY), name=Path(path).name)
+    content, name = read_spec_bytes(path)
+    return read(content, name=name)
 
 
 def find_template(studio: Studio, name: str) -> TemplatePackage:
     """The installed template of that name. Raises TemplateMissing."""
-    from factory_core.planning import load_template
+    from factory_core.kernel.office import installed_templates
 
-    packages = [load_template(folder) for folder in studio.templates()]
-    for package in packages:
-        if package.manifest.name == name:
-            return package
-    raise TemplateMissing(name, tuple(package.manifest.name for package in packages))
+    packages = installed_templates(studio)
+    if name not in packages:
+        raise TemplateMissing(name, tuple(packages))
+    return packages[name]
 
 
 @click.command()
