@@ -1,0 +1,97 @@
+"""Evidence made into a report."""
+
+from __future__ import annotations
+
+import hashlib
+
+from msgspec.structs import replace
+
+from .evidence import Evidence, Proof
+from .products import deliverable_rows, not_built_rows, target_rows, unmet_technology
+from .report import (
+    REPORT_JSON,
+    REPORT_MARKDOWN,
+    AcceptanceRow,
+    AssumptionRow,
+    BuildReport,
+    FileRow,
+    FindingRow,
+    GateRow,
+    PlanFigures,
+    ProjectFacts,
+    RunFacts,
+)
+from .states import node_rows, requirement_rows
+
+__all__ = ["make_report", "with_run"]
+
+
+def make_report(evidence: Evidence) -> BuildReport:
+    """The report that goes into the archive: equal evidence gives an equal report."""
+    proof = Proof(evidence)
+    blueprint, plan = evidence.blueprint, evidence.plan
+    requirements = requirement_rows(proof)
+    acceptance = _acceptance(proof)
+    gates = tuple(
+        GateRow(name=gate.name, passed=gate.passed, figure=gate.figure, limit=gate.limit)
+        for gate in evidence.gates
+    )
+    passed = [*(gate.passed for gate in gates), *(row.passed for row in acceptance)]
+    return BuildReport(
+        passed=bool(gates) and all(passed) and not evidence.failures,
+        project=ProjectFacts(
+            name=blueprint.project.name, slug=blueprint.project.slug, template=evidence.manifest.name
+        ),
+        requirements=requirements,
+        nodes=node_rows(proof, requirements),
+        files=_files(evidence),
+        gates=gates,
+        acceptance=acceptance,
+        assumptions=(
+            *(
+                AssumptionRow(text=item.text, path=item.path, line=item.line)
+                for item in blueprint.assumptions
+            ),
+            *(AssumptionRow(text=text) for text in plan.assumptions),
+        ),
+        plan=PlanFigures(tasks=plan.quote.tasks, agents=plan.quote.agents, scale=plan.scale),
+        versions=evidence.versions,
+        technology_not_met=unmet_technology(evidence),
+        deliverables=deliverable_rows(evidence),
+        do_not_build=not_built_rows(evidence),
+        targets=target_rows(evidence),
+        references=blueprint.references,
+        findings=tuple(
+            FindingRow(level=item.level, code=item.code, message=item.message, path=item.path, line=item.line)
+            for item in evidence.findings
+        ),
+        failures=evidence.failures,
+    )
+
+
+def with_run(report: BuildReport, run: RunFacts) -> BuildReport:
+    """The report that goes beside the archive."""
+    return replace(report, run=run)
+
+
+def _acceptance(proof: Proof) -> tuple[AcceptanceRow, ...]:
+    return tuple(
+        AcceptanceRow(
+            name=case.name,
+            requirement=case.requirements,
+            passed=proof.result(case) is True,
+            ran=proof.result(case) is not None,
+        )
+        for case in proof.blueprint.acceptance
+    )
+
+
+def _files(evidence: Evidence) -> tuple[FileRow, ...]:
+    """Every file but the report, which cannot hold its own digest."""
+    rows = [
+        FileRow(path=file.path, sha256=hashlib.sha256(file.content).hexdigest(), producer=made.producer)
+        for made in evidence.contributions
+        for file in made.files
+        if file.path not in (REPORT_JSON, REPORT_MARKDOWN)
+    ]
+    return tuple(sorted(rows, key=lambda row: row.path.encode()))

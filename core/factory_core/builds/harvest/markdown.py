@@ -1,0 +1,168 @@
+"""The report as a page for a person: first what became of each requirement, last what the machine needs."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+
+from msgspec import UNSET
+
+from factory_core.contracts.blueprint import NodeState, RequirementState
+from factory_core.planning.slugs import segments
+
+from .report import REPORT_JSON, BuildReport, NodeRow
+
+__all__ = ["report_markdown"]
+
+_MARKS = {
+    RequirementState.PROVEN: "✓ proven",
+    RequirementState.BUILT: "✓ built",
+    RequirementState.FAILED: "✗ failed",
+    RequirementState.STUBBED: "○ stubbed",
+    RequirementState.NOT_UNDERSTOOD: "? not understood",
+}
+_SPECIAL = str.maketrans(
+    {**{char: f"\\{char}" for char in "\\`*[]|~"}, "<": "&lt;", ">": "&gt;", "&": "&amp;"}
+)
+
+
+def report_markdown(report: BuildReport) -> bytes:
+    """The whole page; text from the spec is shown as it is and can form no markup."""
+    parts = [
+        *_head(report),
+        *_requirements(report),
+        *_failures(report),
+        *_gates(report),
+        *_spec_lines(report),
+        *_wishes(report),
+        *_assumptions(report),
+        *_foot(report),
+    ]
+    return ("\n".join(parts).rstrip() + "\n").encode(errors="replace")
+
+
+def _head(report: BuildReport) -> Iterator[str]:
+    verdict = (
+        "**Passed**: every gate and every acceptance case ran and passed."
+        if report.passed
+        else "**Failed**: see below what did not pass; nothing is handed out."
+    )
+    counts = ", ".join(f"{report.count(state)} {state.value}" for state in RequirementState)
+    yield f"# Build report: {_text(report.project.name)}"
+    yield f"\n{verdict}\n"
+    yield f"Made by deterministic agents, no model. Requirements: {counts}."
+
+
+def _requirements(report: BuildReport) -> Iterator[str]:
+    rows = (
+        (f"{row.id}: {row.text}", _MARKS[row.state], "; ".join(row.evidence), str(row.line))
+        for row in report.requirements
+    )
+    yield from _table("Requirements", ("requirement", "state", "evidence", "line"), rows)
+
+
+def _failures(report: BuildReport) -> Iterator[str]:
+    rows = ((row.task, row.reason) for row in report.failures)
+    yield from _table("Tasks that failed", ("task", "reason"), rows)
+    found = ((row.level.value, row.code, row.message, _place(row.path, row.line)) for row in report.findings)
+    yield from _table("Findings", ("level", "code", "finding", "place"), found)
+
+
+def _gates(report: BuildReport) -> Iterator[str]:
+    gates = ((row.name, _ended(row.passed), row.figure, row.limit) for row in report.gates)
+    yield from _table("Gates", ("gate", "result", "figure", "limit"), gates)
+    cases = (
+        (row.name, ", ".join(row.requirement), _ended(row.passed) if row.ran else "did not run")
+        for row in report.acceptance
+    )
+    yield from _table("Acceptance cases", ("case", "requirement", "result"), cases)
+
+
+def _spec_lines(report: BuildReport) -> Iterator[str]:
+    counts = Counter(row.state for row in report.nodes)
+    said = ((state.value, str(counts[state])) for state in NodeState if counts[state])
+    yield from _table("Lines of the spec", ("state", "nodes"), said)
+    loud = [row for row in report.nodes if row.state in (NodeState.FAILED, NodeState.STUBBED)]
+    yield from _table("Failed and stubbed lines", ("line", "node", "state"), map(_node, loud))
+    quiet = [row for row in report.nodes if row.state is NodeState.NOT_UNDERSTOOD]
+    sections = Counter((segments(row.path) or (row.path,))[0] for row in quiet)
+    rows = ((name, str(count)) for name, count in sections.items())
+    yield from _table(
+        f"Not understood, by section (each line is in {REPORT_JSON})", ("section", "nodes"), rows
+    )
+
+
+def _wishes(report: BuildReport) -> Iterator[str]:
+    missing = ((row.name, row.path or "missing") for row in report.deliverables)
+    yield from _table("Deliverables", ("file", "found as"), missing)
+    unmet = ((row.name, row.wanted, row.found or "not used") for row in report.technology_not_met)
+    yield from _table("Technology not met", ("name", "wanted", "used"), unmet)
+    targets = ((row.name, row.wanted, row.figure, row.gap or "met") for row in report.targets)
+    yield from _table("Targets", ("target", "wanted", "figure", "gap"), targets)
+    kept = (
+        (row.text, "respected" if row.respected else f"found: {', '.join(row.found)}")
+        for row in report.do_not_build
+    )
+    yield from _table("Not to be built", ("what", "result"), kept)
+    yield from _table(
+        "References given to the agents", ("reference",), ((text,) for text in report.references)
+    )
+
+
+def _assumptions(report: BuildReport) -> Iterator[str]:
+    rows = ((row.text, _place(row.path, row.line)) for row in report.assumptions)
+    yield from _table("Assumptions", ("assumption", "place"), rows)
+
+
+def _foot(report: BuildReport) -> Iterator[str]:
+    plan = report.plan
+    rows = [
+        ("tasks", str(plan.tasks)),
+        ("agents", str(plan.agents)),
+        ("scale", f"{plan.scale:.2f}"),
+        ("files", str(len(report.files))),
+    ]
+    yield from _table("Plan", ("figure", "value"), rows)
+    yield from _table("Versions", ("part", "version"), sorted(report.versions.items()))
+    run = report.run
+    if run is not UNSET:
+        facts = [("build", run.build), ("host", run.host), ("seconds", f"{run.seconds:.1f}")]
+        yield from _table("This run", ("fact", "value"), [*facts, ("cost", f"${run.nano_usd / 1e9:.4f}")])
+        slowest = sorted(run.task_seconds.items(), key=lambda item: (-item[1], item[0]))[:10]
+        yield from _table(
+            "Longest tasks", ("task", "seconds"), ((task, f"{took:.2f}") for task, took in slowest)
+        )
+        # Indented, so that nothing a log holds can end the block.
+        yield from (
+            ("\n## Log\n", *(f"    {_one_line(line)}" for line in run.log_tail)) if run.log_tail else ()
+        )
+
+
+def _table(title: str, columns: Sequence[str], rows: Iterable[Sequence[str]]) -> Iterator[str]:
+    """A titled table, or nothing at all when there are no rows."""
+    lines = [f"| {' | '.join(_text(cell) or ' ' for cell in row)} |" for row in rows]
+    if lines:
+        yield f"\n## {title}\n"
+        yield f"| {' | '.join(columns)} |"
+        yield f"| {' | '.join('---' for _ in columns)} |"
+        yield from lines
+
+
+def _node(row: NodeRow) -> tuple[str, str, str]:
+    return str(row.line), row.path, row.state.value
+
+
+def _place(path: str, line: int) -> str:
+    return f"{path} (line {line})" if path and line else path or (f"line {line}" if line else "")
+
+
+def _ended(passed: bool) -> str:
+    return "✓ passed" if passed else "✗ failed"
+
+
+def _text(text: str) -> str:
+    return _one_line(text).translate(_SPECIAL)
+
+
+def _one_line(text: str) -> str:
+    return " ".join("".join(char if char.isprintable() else " " for char in text).split())

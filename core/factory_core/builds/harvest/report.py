@@ -1,0 +1,214 @@
+"""The build report: what became of every line of the spec, and how that is known.
+
+``BuildReport`` is its form; ``docs/reference/build-report.schema.json`` is generated from it.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+from msgspec import UNSET, Struct, UnsetType
+
+from factory_core.contracts.agent import FindingLevel
+from factory_core.contracts.blueprint import NodeState, RequirementState
+
+__all__ = [
+    "REPORT_JSON",
+    "REPORT_MARKDOWN",
+    "AcceptanceRow",
+    "AssumptionRow",
+    "BuildReport",
+    "DeliverableRow",
+    "FailureRow",
+    "FileRow",
+    "FindingRow",
+    "GateRow",
+    "NodeRow",
+    "NotBuiltRow",
+    "PlanFigures",
+    "ProjectFacts",
+    "RequirementRow",
+    "RunFacts",
+    "TargetRow",
+    "TechnologyRow",
+    "report_json",
+    "report_schema",
+]
+
+REPORT_JSON = "BUILD_REPORT.json"
+REPORT_MARKDOWN = "BUILD_REPORT.md"
+
+
+class ProjectFacts(Struct, frozen=True, kw_only=True):
+    """The product the report is about."""
+
+    name: str
+    slug: str
+    template: str
+
+
+class RequirementRow(Struct, frozen=True, kw_only=True):
+    """A requirement of the spec, its state, and each fact that state rests on."""
+
+    id: str
+    text: str
+    line: int
+    state: RequirementState
+    evidence: tuple[str, ...] = ()
+
+
+class NodeRow(Struct, frozen=True, kw_only=True):
+    """A scalar leaf, empty container or agent hint of the spec; each is listed once."""
+
+    path: str
+    line: int
+    state: NodeState
+
+
+class FileRow(Struct, frozen=True, kw_only=True):
+    """A file of the project and the task that made it. The report itself and ``.git`` are not listed."""
+
+    path: str
+    sha256: str
+    producer: str
+
+
+class GateRow(Struct, frozen=True, kw_only=True):
+    """A check that ran, what it measured and what it asks for."""
+
+    name: str
+    passed: bool
+    figure: str
+    limit: str
+
+
+class AcceptanceRow(Struct, frozen=True, kw_only=True):
+    """An acceptance case of the spec. One that did not run has not passed."""
+
+    name: str
+    requirement: tuple[str, ...]
+    passed: bool
+    ran: bool
+
+
+class AssumptionRow(Struct, frozen=True, kw_only=True):
+    """Something that reader or planner filled in; ``line`` is 0 where no single line is meant."""
+
+    text: str
+    path: str = ""
+    line: int = 0
+
+
+class PlanFigures(Struct, frozen=True, kw_only=True):
+    """The plan in figures: all tasks, those with an agent, agents granted over agents asked for."""
+
+    tasks: int
+    agents: int
+    scale: float
+
+
+class TechnologyRow(Struct, frozen=True, kw_only=True):
+    """A ``technology:`` line that the template does not follow. ``found`` is its own version, empty when it has none."""
+
+    name: str
+    wanted: str
+    found: str
+
+
+class DeliverableRow(Struct, frozen=True, kw_only=True):
+    """A file the spec's deliverables name, and the first path that is it; empty when it is missing."""
+
+    name: str
+    present: bool
+    path: str
+
+
+class NotBuiltRow(Struct, frozen=True, kw_only=True):
+    """A ``do_not_build`` line, and the tasks, files and technologies that carry all of its words."""
+
+    text: str
+    respected: bool
+    found: tuple[str, ...]
+
+
+class TargetRow(Struct, frozen=True, kw_only=True):
+    """A target, what came out, and the distance; an empty gap means the target was met."""
+
+    name: str
+    wanted: str
+    figure: str
+    gap: str
+
+
+class FindingRow(Struct, frozen=True, kw_only=True):
+    """Something an agent noticed."""
+
+    level: FindingLevel
+    code: str
+    message: str
+    path: str
+    line: int
+
+
+class FailureRow(Struct, frozen=True, kw_only=True):
+    """A task that did not end well, and why."""
+
+    task: str
+    reason: str
+
+
+class RunFacts(Struct, frozen=True, kw_only=True):
+    """What differs from run to run; only in the copy beside the archive."""
+
+    build: str
+    host: str
+    seconds: float
+    nano_usd: int
+    task_seconds: dict[str, float]
+    log_tail: tuple[str, ...]
+
+
+class BuildReport(Struct, frozen=True, kw_only=True):
+    """``BUILD_REPORT.json``. Without ``run`` it holds only what follows from spec, studio, template and toolchain."""
+
+    format: int = 1
+    passed: bool
+    """Every gate and every acceptance case ran and passed, and no task failed."""
+    project: ProjectFacts
+    requirements: tuple[RequirementRow, ...]
+    nodes: tuple[NodeRow, ...]
+    files: tuple[FileRow, ...]
+    gates: tuple[GateRow, ...]
+    acceptance: tuple[AcceptanceRow, ...]
+    assumptions: tuple[AssumptionRow, ...]
+    plan: PlanFigures
+    versions: dict[str, str]
+    """``studio``, ``template``, ``toolchain`` and whatever else decided the bytes."""
+    technology_not_met: tuple[TechnologyRow, ...]
+    deliverables: tuple[DeliverableRow, ...]
+    do_not_build: tuple[NotBuiltRow, ...]
+    targets: tuple[TargetRow, ...]
+    references: tuple[str, ...]
+    findings: tuple[FindingRow, ...]
+    failures: tuple[FailureRow, ...]
+    run: RunFacts | UnsetType = UNSET
+
+    def count(self, state: RequirementState) -> int:
+        """How many requirements ended in this state."""
+        return sum(row.state is state for row in self.requirements)
+
+
+def report_json(report: BuildReport) -> bytes:
+    """Canonical JSON: keys sorted, two spaces, a newline at the end."""
+    return msgspec.json.format(msgspec.json.encode(report, order="sorted"), indent=2) + b"\n"
+
+
+def report_schema() -> bytes:
+    """The JSON Schema (2020-12) of the report, as it is published."""
+    schema: dict[str, Any] = {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": "Factory Studio build report",
+        **msgspec.json.schema(BuildReport),
+    }
+    return msgspec.json.format(msgspec.json.encode(schema, order="sorted"), indent=2) + b"\n"
