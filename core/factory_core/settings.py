@@ -97,6 +97,8 @@ class KernelSettings(Struct, frozen=True, kw_only=True):
     """Sandboxed commands at the same time; 0 = as many as the machine has cores."""
     idle_seconds: Annotated[float, Meta(gt=0)] = 60.0
     """How long embedded servers go on when nobody needs them."""
+    crash_point: str = ""
+    """For tests of durability: a named place, such as ``after_blob:3``, where a worker dies."""
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     """How much is logged."""
     log_format: Literal["json", "console"] = "json"

@@ -6,6 +6,7 @@ from typing import Any
 
 import msgspec
 from msgspec import Struct
+from msgspec.structs import replace
 
 from factory_core.contracts.agent import CaseResult, Finding, GateResult, Outcome
 from factory_core.contracts.files import FileRef
@@ -40,6 +41,8 @@ class TaskRecord(Struct, frozen=True, kw_only=True, omit_defaults=True):
         return msgspec.to_builtins(self)
 
     @classmethod
-    def from_json(cls, document: object) -> TaskRecord:
-        """Raises msgspec.ValidationError when the journal holds something else."""
-        return msgspec.convert(document, cls)
+    def of_row(cls, task: str, document: object) -> TaskRecord:
+        """The record of ``task`` from the journal. Its files name ``task`` as their producer, also when the outcome was
+        remembered from another build. Raises msgspec.ValidationError when the journal holds something else."""
+        record = msgspec.convert(document, cls)
+        return replace(record, files=tuple(replace(ref, producer=task) for ref in record.files))

@@ -1,0 +1,204 @@
+"""The last task of a build: repository, report and archives from what the other tasks left, whatever happened to them."""
+
+from __future__ import annotations
+
+import hashlib
+import platform
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Any, Protocol
+from uuid import UUID
+
+from msgspec import Struct, to_builtins
+
+from factory_core.builds.harvest.archive import make_tar_gz, make_zip
+from factory_core.builds.harvest.compose import make_report, with_run
+from factory_core.builds.harvest.contribution import Contribution
+from factory_core.builds.harvest.evidence import Evidence
+from factory_core.builds.harvest.markdown import report_markdown
+from factory_core.builds.harvest.report import (
+    REPORT_JSON,
+    REPORT_MARKDOWN,
+    BuildReport,
+    FailureRow,
+    RunFacts,
+    report_json,
+)
+from factory_core.builds.harvest.workspace import make_repository
+from factory_core.builds.journal import Journal, ResultRow
+from factory_core.builds.knowledge import BuildKnowledge
+from factory_core.builds.record import TaskRecord
+from factory_core.contracts.events import TaskState
+from factory_core.contracts.files import FileRef, Produced
+from factory_core.contracts.storage import Storage
+
+__all__ = ["DELIVERY_AGENT", "ArtifactRef", "Delivered", "Delivery"]
+
+DELIVERY_AGENT = "harvester"
+_UNWELL = frozenset({TaskState.FAILED, TaskState.QUARANTINED, TaskState.SKIPPED})
+_MEDIA = {
+    ".zip": "application/zip",
+    ".tar.gz": "application/gzip",
+    ".json": "application/json",
+    ".md": "text/markdown; charset=utf-8",
+}
+
+
+class ReadsBlobs(Protocol):
+    """What delivery needs of the content-addressed store."""
+
+    async def get(self, digest: str) -> bytes: ...
+
+
+class ArtifactRef(Struct, frozen=True, kw_only=True):
+    """A file a build hands out: its name, where the storage keeps it, its SHA-256 and its size in bytes."""
+
+    name: str
+    key: str
+    sha256: str
+    size: int
+    media_type: str
+
+
+class Delivered(Struct, frozen=True, kw_only=True):
+    """``data`` goes into the journal. ``failure`` says why there is no archive."""
+
+    data: dict[str, Any]
+    failure: str = ""
+
+
+class Delivery:
+    """Makes what a build hands out and puts it into the storage, before the commit that names it."""
+
+    def __init__(
+        self, journal: Journal, blobs: ReadsBlobs, storage: Storage, versions: dict[str, str]
+    ) -> None:
+        self._journal = journal
+        self._blobs = blobs
+        self._storage = storage
+        self._versions = versions
+
+    async def deliver(self, org: UUID, build: UUID, known: BuildKnowledge) -> Delivered:
+        """The report always; the archives when every gate and case passed."""
+        rows = await self._journal.results(org, build)
+        records = {row.id: TaskRecord.of_row(row.id, row.result) for row in _in_plan_order(rows, known)}
+        contributions = (_given(known), *await self._contributions(records, known))
+        report = make_report(self._evidence(known, rows, records, contributions))
+        files: list[tuple[str, str, bytes]] = []
+        if report.passed:
+            told = Contribution(
+                producer="deliver",
+                title="Report what was built and how it is known",
+                files=(
+                    Produced(path=REPORT_JSON, content=report_json(report)),
+                    Produced(path=REPORT_MARKDOWN, content=report_markdown(report)),
+                ),
+            )
+            tree = make_repository((*contributions, told))
+            slug = known.blueprint.project.slug
+            files.append(("zip", f"{slug}.zip", make_zip(slug, tree)))
+            files.append(("tar.gz", f"{slug}.tar.gz", make_tar_gz(slug, tree)))
+        beside = with_run(report, await self._run_facts(org, build))
+        files.append(("report.json", REPORT_JSON, report_json(beside)))
+        files.append(("report.md", REPORT_MARKDOWN, report_markdown(beside)))
+        artifacts = {kind: await self._keep(build, name, content) for kind, name, content in files}
+        return Delivered(data={"artifacts": to_builtins(artifacts)}, failure=_why_not(report))
+
+    async def _contributions(
+        self, records: dict[str, TaskRecord], known: BuildKnowledge
+    ) -> tuple[Contribution, ...]:
+        """Each path under the task that made it first, with the content it had last (formatting is no authorship)."""
+        newest: dict[str, FileRef] = {}
+        owners: dict[str, str] = {}
+        for task, record in records.items():
+            for ref in record.files:
+                owners.setdefault(ref.path, task)
+                newest[ref.path] = ref
+        made: dict[str, list[Produced]] = {}
+        for path, owner in owners.items():
+            ref = newest[path]
+            content = await self._blobs.get(ref.digest)
+            made.setdefault(owner, []).append(Produced(path=path, content=content, executable=ref.executable))
+        return tuple(
+            Contribution(producer=task, title=_title(task, known), files=tuple(files))
+            for task, files in made.items()
+        )
+
+    def _evidence(
+        self,
+        known: BuildKnowledge,
+        rows: Sequence[ResultRow],
+        records: dict[str, TaskRecord],
+        contributions: tuple[Contribution, ...],
+    ) -> Evidence:
+        template = known.template.manifest
+        return Evidence(
+            blueprint=known.blueprint,
+            plan=known.plan,
+            manifest=template,
+            contributions=contributions,
+            gates=tuple(gate for record in records.values() for gate in record.gates),
+            cases=tuple(case for record in records.values() for case in record.cases),
+            findings=tuple(finding for record in records.values() for finding in record.findings),
+            failures=tuple(
+                FailureRow(task=row.id, reason=row.reason) for row in rows if row.state in _UNWELL
+            ),
+            versions={
+                **self._versions,
+                "template": f"{template.name} {template.version} {known.template.digest[:16]}",
+            },
+        )
+
+    async def _run_facts(self, org: UUID, build: UUID) -> RunFacts:
+        row = await self._journal.build(org, build)
+        tasks = await self._journal.tasks(org, build)
+        now = datetime.now(UTC)
+        return RunFacts(
+            build=str(build),
+            host=platform.node(),
+            seconds=round((now - row.created_at).total_seconds(), 3),
+            nano_usd=0,
+            task_seconds={
+                task.id: round((task.ended_at - task.started_at).total_seconds(), 3)
+                for task in tasks
+                if task.started_at and task.ended_at
+            },
+            log_tail=(),
+        )
+
+    async def _keep(self, build: UUID, name: str, content: bytes) -> ArtifactRef:
+        key = f"artifacts/{build}/{name}"
+        await self._storage.put(key, content)
+        media = next(media for suffix, media in _MEDIA.items() if name.endswith(suffix))
+        digest = hashlib.sha256(content).hexdigest()
+        return ArtifactRef(name=name, key=key, sha256=digest, size=len(content), media_type=media)
+
+
+def _in_plan_order(rows: Sequence[ResultRow], known: BuildKnowledge) -> list[ResultRow]:
+    """Planned tasks as planned, spawned ones behind them by name: the journal's order may differ between runs."""
+    places = {task.id: number for number, task in enumerate(known.plan.tasks)}
+    return sorted(rows, key=lambda row: (places.get(row.id, len(places)), row.id))
+
+
+def _given(known: BuildKnowledge) -> Contribution:
+    name = known.spec_name.replace("\\", "/").rsplit("/", 1)[-1] or "spec.yaml"
+    return Contribution(
+        producer="specification",
+        title="Keep the specification as it was given",
+        files=(Produced(path=f"spec/{name}", content=known.spec),),
+    )
+
+
+def _title(task: str, known: BuildKnowledge) -> str:
+    planned = known.task(task)
+    return planned.title if planned is not None else task
+
+
+def _why_not(report: BuildReport) -> str:
+    """Why the build did not pass, most telling first; empty when it did."""
+    if report.passed:
+        return ""
+    failed = [f"gate {gate.name}: {gate.figure or 'failed'}" for gate in report.gates if not gate.passed]
+    failed += [f"acceptance case {case.name!r} failed" for case in report.acceptance if not case.passed]
+    failed += [f"task {row.task}: {row.reason}" for row in report.failures]
+    return "; ".join(failed[:5]) or "not everything that had to be checked was checked"

@@ -1,0 +1,28 @@
+"""The digest under which a task's outcome is remembered: resume and incremental builds are this one mechanism."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+
+from factory_core.contracts.agent import Work
+
+__all__ = ["memo_digest"]
+
+
+def memo_digest(agent: str, version: str, work: Work) -> str:
+    """SHA-256 over all that the outcome depends on: agent and version, template, parameters, the blueprint's narrowed
+    part, the inputs' contents and the data of the tasks before. The build and the task's name are not part of it."""
+    facts: Mapping[str, Any] = {
+        "agent": agent,
+        "version": version,
+        "template": work.template.digest,
+        "params": work.params,
+        "blueprint": work.blueprint,
+        "inputs": [(ref.path, ref.digest, ref.executable) for ref in work.inputs],
+        "upstream": work.upstream,
+    }
+    return hashlib.sha256(msgspec.json.encode(facts, order="sorted")).hexdigest()

@@ -1,0 +1,247 @@
+"""Running one task: what it may read is gathered, the memo is asked, the agent runs, its files are stored.
+
+The loop hands over an assignment and gets a completion back; nothing here writes to the journal.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from typing import Protocol
+from uuid import UUID
+
+import msgspec
+from msgspec import Struct
+
+from factory_core.builds.crashpoints import CrashPoints
+from factory_core.builds.delivery import DELIVERY_AGENT, Delivery
+from factory_core.builds.journal import Assignment, Completion, CompletionKind, Journal, NewTask, ResultRow
+from factory_core.builds.knowledge import BuildKnowledge, KnowledgeShelf, ancestors
+from factory_core.builds.memo import memo_digest
+from factory_core.builds.paths import check_produced
+from factory_core.builds.record import TaskRecord
+from factory_core.builds.schemas import rows_of
+from factory_core.contracts.agent import Agent, Outcome, Tools, Work
+from factory_core.contracts.blueprint import Blueprint
+from factory_core.contracts.files import FileRef
+from factory_core.contracts.plan import Plan, Planner
+from factory_core.contracts.template import TemplatePackage
+from factory_core.errors import EnvironmentUnfit, FactoryError
+from factory_core.planning import narrow
+from factory_core.specs import read
+
+__all__ = [
+    "PLAN_TASK",
+    "BlobStore",
+    "BuildRunner",
+    "Workshop",
+    "latest_files",
+    "load_knowledge",
+    "pick_template",
+]
+
+PLAN_TASK = "plan"
+
+
+class BlobStore(Protocol):
+    """The content-addressed store: SHA-256 in hex to bytes."""
+
+    async def put(self, content: bytes) -> str: ...
+
+    async def get(self, digest: str) -> bytes: ...
+
+
+class Workshop(Struct, frozen=True, kw_only=True):
+    """What a worker builds with."""
+
+    agents: Mapping[str, Agent]
+    templates: Mapping[str, TemplatePackage]
+    planner: Planner
+    delivery: Delivery
+    make_tools: Callable[[Assignment, TemplatePackage], Awaitable[Tools]]
+    """What one task is lent."""
+
+
+class BuildRunner:
+    """The ``Runner`` of the build loop. An exception is a crash: the loop tries the task again."""
+
+    def __init__(self, journal: Journal, blobs: BlobStore, workshop: Workshop, crash: CrashPoints) -> None:
+        self._journal = journal
+        self._blobs = blobs
+        self._shop = workshop
+        self._crash = crash
+        self._shelf = KnowledgeShelf()
+
+    async def run(self, assignment: Assignment) -> Completion:
+        """Do the task and say how it ended."""
+        self._crash.reach("after_claim")
+        try:
+            if assignment.agent == "planner":
+                return await self._plan(assignment)
+            known = await self._known(assignment.org, assignment.build)
+            if assignment.agent == DELIVERY_AGENT:
+                return await self._deliver(assignment, known)
+            return await self._work(assignment, known)
+        except FactoryError as error:
+            return _refusal(error)
+
+    async def _plan(self, assignment: Assignment) -> Completion:
+        params = assignment.params
+        reading = read(await self._blobs.get(params["spec"]), name=params["spec_name"])
+        if reading.blueprint is None:
+            return _failed("The specification has errors: studio check shows them.")
+        template = self._template(params["template"] or reading.blueprint.project.template)
+        cap = int(params["max_agents"]) if params["max_agents"] else None
+        plan = self._shop.planner.plan(reading.blueprint, template, max_agents=cap)
+        tasks, edges = rows_of(plan)
+        data = {
+            "blueprint": await self._blobs.put(msgspec.json.encode(reading.blueprint, order="sorted")),
+            "plan": await self._blobs.put(msgspec.json.encode(plan, order="sorted")),
+            "template": template.manifest.name,
+            "spec": params["spec"],
+            "spec_name": params["spec_name"],
+        }
+        return Completion(result=TaskRecord(data=data).to_json(), tasks=tasks, edges=edges)
+
+    async def _work(self, assignment: Assignment, known: BuildKnowledge) -> Completion:
+        agent = self._shop.agents.get(assignment.agent)
+        if agent is None:
+            return _failed(f"No agent {assignment.agent!r} is installed: see studio plugins.")
+        work = await self._gather(assignment, known)
+        memo = memo_digest(agent.name, agent.version, work)
+        remembered = await self._journal.memo(assignment.org, memo)
+        if remembered is not None:
+            return Completion(result=remembered)
+        tools = await self._shop.make_tools(assignment, known.template)
+        outcome = await agent.run(work, tools)
+        return await self._complete(assignment, outcome, memo)
+
+    async def _complete(self, assignment: Assignment, outcome: Outcome, memo: str) -> Completion:
+        check_produced(outcome.files)
+        self._crash.reach("before_blob")
+        files = tuple(
+            [
+                FileRef(
+                    path=file.path,
+                    digest=await self._blobs.put(file.content),
+                    size=len(file.content),
+                    producer=assignment.task,
+                    executable=file.executable,
+                )
+                for file in outcome.files
+            ]
+        )
+        self._crash.reach("after_blob")
+        record = TaskRecord.of(outcome, files).to_json()
+        if outcome.failure:
+            return Completion(kind=CompletionKind.FAILED, reason=outcome.failure, result=record)
+        children = tuple(
+            NewTask(
+                id=f"{assignment.task}/{spawn.behaviour}/{spawn.n}",
+                agent=spawn.agent,
+                title=spawn.title,
+                team=assignment.team,
+                phase=assignment.phase,
+                scope=assignment.scope,
+                params=spawn.params,
+                joined=True,
+            )
+            for spawn in outcome.spawn
+        )
+        return Completion(result=record, memo=memo, tasks=children)
+
+    async def _gather(self, assignment: Assignment, known: BuildKnowledge) -> Work:
+        before = known.before.get(assignment.task)
+        if before is None:  # spawned: it sees what its parent saw, and its parent
+            parent = assignment.task.rsplit("/", 2)[0]
+            before = (*known.before.get(parent, ()), parent)
+        rows = await self._journal.results(assignment.org, assignment.build, before)
+        direct = {
+            row.id for row in await self._journal.parents(assignment.org, assignment.build, assignment.task)
+        }
+        records = {row.id: TaskRecord.of_row(row.id, row.result) for row in rows}
+        return Work(
+            task=assignment.task,
+            params=assignment.params,
+            blueprint=narrow(known.blueprint, assignment.scope),
+            template=known.template,
+            inputs=latest_files(records[task] for task in before if task in records),
+            upstream={task: records[task].data for task in before if task in direct and records[task].data},
+        )
+
+    async def _deliver(self, assignment: Assignment, known: BuildKnowledge) -> Completion:
+        delivered = await self._shop.delivery.deliver(assignment.org, assignment.build, known)
+        record = TaskRecord(data=delivered.data, failure=delivered.failure).to_json()
+        if delivered.failure:
+            return Completion(kind=CompletionKind.FAILED, reason=delivered.failure, result=record)
+        return Completion(result=record)
+
+    async def _known(self, org: UUID, build: UUID) -> BuildKnowledge:
+        known = self._shelf.get(str(build))
+        if known is None:
+            (row,) = await self._journal.results(org, build, (PLAN_TASK,))
+            known = await load_knowledge(row, self._blobs, self._shop.templates)
+            self._shelf.put(str(build), known)
+        return known
+
+    def _template(self, name: str) -> TemplatePackage:
+        return pick_template(self._shop.templates, name)
+
+
+class TemplateMissing(FactoryError):
+    """The specification asks for a template that is not installed."""
+
+    status = 422
+    exit_code = 2
+
+    def __init__(self, name: str, installed: tuple[str, ...]) -> None:
+        self.name = name
+        self.installed = installed
+        super().__init__(
+            f"There is no template {name!r}. Installed: {', '.join(installed) or 'none'}. "
+            "Change project.template or install the template's package."
+        )
+
+
+def pick_template(templates: Mapping[str, TemplatePackage], name: str) -> TemplatePackage:
+    """The installed template of that name. Raises TemplateMissing."""
+    if name not in templates:
+        raise TemplateMissing(name, tuple(sorted(templates)))
+    return templates[name]
+
+
+def latest_files(records: Iterable[TaskRecord]) -> tuple[FileRef, ...]:
+    """The files of all records by path; of two versions the later record's."""
+    newest: dict[str, FileRef] = {}
+    for record in records:
+        newest.update({ref.path: ref for ref in record.files})
+    return tuple(newest[path] for path in sorted(newest))
+
+
+async def load_knowledge(
+    row: ResultRow, blobs: BlobStore, templates: Mapping[str, TemplatePackage]
+) -> BuildKnowledge:
+    """Blueprint, plan and template of a planned build, from the result of its task ``plan``."""
+    data = TaskRecord.of_row(row.id, row.result).data
+    plan = msgspec.json.decode(await blobs.get(data["plan"]), type=Plan)
+    return BuildKnowledge(
+        blueprint=msgspec.json.decode(await blobs.get(data["blueprint"]), type=Blueprint),
+        plan=plan,
+        template=pick_template(templates, data["template"]),
+        spec=await blobs.get(data["spec"]),
+        spec_name=data["spec_name"],
+        before=ancestors(plan.tasks),
+    )
+
+
+def _failed(reason: str) -> Completion:
+    return Completion(kind=CompletionKind.FAILED, reason=reason, result=TaskRecord(failure=reason).to_json())
+
+
+def _refusal(error: FactoryError) -> Completion:
+    """A fault that another try would not mend. What the machine lacks is marked, for the exit code."""
+    data = {"environment": True} if isinstance(error, EnvironmentUnfit) else {}
+    return Completion(
+        kind=CompletionKind.FAILED,
+        reason=str(error),
+        result=TaskRecord(failure=str(error), data=data).to_json(),
+    )

@@ -1,0 +1,187 @@
+"""What people and programs ask of builds: start one, look at it, stop it, fetch what it made."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any
+from uuid import UUID
+
+import msgspec
+from msgspec import Struct
+
+from factory_core.builds.delivery import ArtifactRef
+from factory_core.builds.ids import uuid7
+from factory_core.builds.journal import BuildRow, Journal, ResultRow, Submission, TaskRow
+from factory_core.builds.record import TaskRecord
+from factory_core.builds.runner import PLAN_TASK, BlobStore, pick_template
+from factory_core.contracts.events import BuildState, Event, TaskState
+from factory_core.contracts.plan import Plan
+from factory_core.contracts.storage import Storage
+from factory_core.contracts.template import TemplatePackage
+from factory_core.errors import FactoryError
+from factory_core.specs import Problem, Reading, read
+
+__all__ = [
+    "ArtifactMissing",
+    "ArtifactRef",
+    "BuildOrder",
+    "BuildService",
+    "SpecRejected",
+    "Wake",
+]
+
+
+class SpecRejected(FactoryError):
+    """The specification has errors, so nothing was started."""
+
+    status = 422
+    exit_code = 2
+
+    def __init__(self, problems: tuple[Problem, ...]) -> None:
+        self.problems = problems
+        errors = sum(problem.severity == "error" for problem in problems)
+        super().__init__(
+            f"The specification has {errors} error{'s' if errors != 1 else ''}; the first: {_first(problems)}"
+        )
+
+
+def _first(problems: tuple[Problem, ...]) -> str:
+    problem = next(problem for problem in problems if problem.severity == "error")
+    return f"line {problem.line}, column {problem.column}: {problem.message}"
+
+
+class ArtifactMissing(FactoryError):
+    """The build made no such file."""
+
+    status = 404
+
+    def __init__(self, build: UUID, name: str, state: BuildState) -> None:
+        self.build = build
+        self.name = name
+        self.state = state
+        super().__init__(
+            f"Build {build} ({state}) has no {name}. A build that failed leaves its report and no archive; "
+            "one that runs leaves nothing yet."
+        )
+
+
+class BuildOrder(Struct, frozen=True, kw_only=True):
+    """A build to start. ``key`` is the idempotency key; without one every order is a new build."""
+
+    spec: bytes
+    name: str = "spec.yaml"
+    template: str = ""
+    max_agents: int | None = None
+    key: str = ""
+
+
+Wake = Callable[[UUID], Awaitable[None]]
+"""Tells workers that there is work. Losing a wake-up costs half a second, never a build."""
+
+
+class BuildService:
+    """Builds of one organisation at a time. Transactions are the journal's."""
+
+    def __init__(
+        self,
+        journal: Journal,
+        blobs: BlobStore,
+        storage: Storage,
+        templates: Mapping[str, TemplatePackage],
+        wake: Wake | None = None,
+    ) -> None:
+        self._journal = journal
+        self._blobs = blobs
+        self._storage = storage
+        self._templates = templates
+        self._wake = wake
+
+    async def start(self, org: UUID, order: BuildOrder) -> tuple[UUID, Reading]:
+        """Check the specification and submit the build. Raises SpecRejected, TemplateMissing, IdempotencyConflict."""
+        reading = read(order.spec, name=order.name)
+        if reading.blueprint is None:
+            raise SpecRejected(reading.problems)
+        blueprint = reading.blueprint
+        pick_template(self._templates, order.template or blueprint.project.template)
+        cap = min(blueprint.constraints.max_agents, order.max_agents or blueprint.constraints.max_agents)
+        spec = await self._blobs.put(order.spec)
+        submitted = await self._journal.submit(
+            Submission(
+                org=org,
+                idem_key=order.key or str(uuid7()),
+                spec_digest=_order_digest(order, spec),
+                options={"project": blueprint.project.name, "slug": blueprint.project.slug},
+                params={
+                    "spec": spec,
+                    "spec_name": order.name,
+                    "template": order.template,
+                    "max_agents": str(cap),
+                },
+                max_agents=cap,
+                max_seconds=blueprint.constraints.max_build_seconds,
+            )
+        )
+        if self._wake is not None:
+            await self._wake(submitted.build)
+        return submitted.build, reading
+
+    async def get(self, org: UUID, build: UUID) -> BuildRow:
+        """Raises BuildMissing."""
+        return await self._journal.build(org, build)
+
+    async def newest(self, org: UUID, *, limit: int = 50) -> tuple[BuildRow, ...]:
+        """The organisation's builds, newest first."""
+        return await self._journal.builds(org, limit=limit)
+
+    async def tasks(self, org: UUID, build: UUID) -> tuple[TaskRow, ...]:
+        """The tasks in the plan's order."""
+        return await self._journal.tasks(org, build)
+
+    async def events(self, org: UUID, build: UUID, *, after: int = 0, limit: int = 1000) -> tuple[Event, ...]:
+        """Events ``after + 1`` and on."""
+        return await self._journal.events(org, build, after=after, limit=limit)
+
+    async def plan(self, org: UUID, build: UUID) -> Plan | None:
+        """The plan, once there is one."""
+        data = await self._data(org, build, PLAN_TASK)
+        return msgspec.json.decode(await self._blobs.get(data["plan"]), type=Plan) if data else None
+
+    async def artifacts(self, org: UUID, build: UUID) -> dict[str, ArtifactRef]:
+        """What the build hands out by now: ``report.json``, ``report.md`` and, when it passed, ``zip`` and ``tar.gz``."""
+        for row in await self._journal.results(org, build):
+            found = TaskRecord.of_row(row.id, row.result).data.get("artifacts")
+            if found:
+                return msgspec.convert(found, dict[str, ArtifactRef])
+        return {}
+
+    async def artifact(self, org: UUID, build: UUID, name: str) -> tuple[ArtifactRef, bytes]:
+        """One of them with its content. Raises ArtifactMissing, BuildMissing."""
+        row = await self._journal.build(org, build)
+        refs = await self.artifacts(org, build)
+        if name not in refs:
+            raise ArtifactMissing(build, name, row.state)
+        return refs[name], await self._storage.get(refs[name].key)
+
+    async def failures(self, org: UUID, build: UUID) -> tuple[ResultRow, ...]:
+        """The tasks that ended badly, first cause first."""
+        rows = await self._journal.results(org, build)
+        return tuple(row for row in rows if row.state in (TaskState.FAILED, TaskState.QUARANTINED))
+
+    async def cancel(self, org: UUID, build: UUID) -> bool:
+        """Stop it; false when it had ended. Raises BuildMissing."""
+        stopped = await self._journal.cancel(org, build)
+        if stopped and self._wake is not None:
+            await self._wake(build)
+        return stopped
+
+    async def _data(self, org: UUID, build: UUID, task: str) -> dict[str, Any]:
+        rows = await self._journal.results(org, build, (task,))
+        done = [row for row in rows if row.state is TaskState.DONE]
+        return TaskRecord.of_row(task, done[0].result).data if done else {}
+
+
+def _order_digest(order: BuildOrder, spec: str) -> str:
+    """What an idempotency key stands for: the specification and how it is to be built."""
+    facts = [spec, order.name, order.template, order.max_agents]
+    return hashlib.sha256(msgspec.json.encode(facts)).hexdigest()

@@ -1,0 +1,158 @@
+"""``studio build`` and ``studio builds``: from a specification to an artifact, watched live."""
+
+# pyright: reportUnknownMemberType=false
+# rich-click types the parameters of its decorators loosely.
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+from uuid import UUID
+
+import rich_click as click
+
+from factory_core.errors import FactoryError
+from factory_core.kernel.commands.specs import SPEC_WRONG, read_spec_bytes
+
+if TYPE_CHECKING:
+    from factory_core.kernel.boot import Studio
+    from factory_core.kernel.commands.build_ending import Ending
+    from factory_core.specs import Reading
+
+
+class BuildIdWrong(FactoryError):
+    """Not a build's id."""
+
+    exit_code = 64
+
+    def __init__(self, text: str) -> None:
+        super().__init__(f"{text!r} is not the id of a build. 'studio builds list' shows them.")
+
+
+def _identify(text: str) -> UUID:
+    try:
+        return UUID(text)
+    except ValueError:
+        raise BuildIdWrong(text) from None
+
+
+@click.command()
+@click.argument("spec", type=click.Path(exists=True, dir_okay=False, allow_dash=True))
+@click.option("--out", type=click.Path(file_okay=False, path_type=Path), help="Where the artifact goes.")
+@click.option(
+    "--detach", is_flag=True, help="Start the build and leave; follow it with 'studio builds attach'."
+)
+@click.option("--template", default="", help="The template to build with, instead of the specification's.")
+@click.option("--max-agents", type=click.IntRange(min=1), help="A lower cap than the specification's.")
+@click.option("--strict", is_flag=True, help="Exit 5 when something is stubbed or not understood.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object a line: events, then the ending.")
+def build(
+    spec: str,
+    out: Path | None,
+    detach: bool,
+    template: str,
+    max_agents: int | None,
+    strict: bool,
+    as_json: bool,
+) -> None:
+    """Turn a specification into working, tested software; wait and show how it goes."""
+    from factory_core.builds.service import BuildOrder
+    from factory_core.kernel.boot import start
+    from factory_core.kernel.commands.build_follow import BuildWatch
+    from factory_core.kernel.embedded import attach
+    from factory_core.specs import read
+
+    content, name = read_spec_bytes(spec)
+    reading = read(content, name=name)
+    _show_problems(reading, spec)
+    if reading.blueprint is None:
+        sys.exit(SPEC_WRONG)
+    studio = start()
+    folder = out or Path(f"{reading.blueprint.project.slug}-build")
+    order = BuildOrder(spec=content, name=name, template=template, max_agents=max_agents)
+    with attach(studio):
+        watch = BuildWatch(studio, as_json=as_json)
+        if detach:
+            identity = asyncio.run(watch.order(order))
+            click.echo(f"Build {identity} runs. Follow it: studio builds attach {identity} --out {folder}")
+            return
+        ending = asyncio.run(watch.build(order, folder))
+    sys.exit(_exit_code(ending, strict=strict))
+
+
+def _show_problems(reading: Reading, spec: str) -> None:
+    from factory_core.specs import render_problems
+
+    if any(problem.severity == "error" for problem in reading.problems):
+        click.echo(render_problems(reading, spec), err=True)
+
+
+def _exit_code(ending: Ending, *, strict: bool) -> int:
+    if ending.exit_code == 0 and strict and ending.gaps:
+        return 5
+    return ending.exit_code
+
+
+@click.group()
+def builds() -> None:
+    """List, show, follow and cancel builds."""
+
+
+@builds.command("list")
+@click.option("--json", "as_json", is_flag=True, help="Print them as JSON.")
+@click.option("--limit", type=click.IntRange(1, 200), default=20, show_default=True)
+def list_builds(as_json: bool, limit: int) -> None:
+    """Show the newest builds."""
+    from factory_core.kernel.commands.build_lists import print_builds
+
+    _attached(lambda studio: print_builds(studio, as_json=as_json, limit=limit))
+
+
+@builds.command("show")
+@click.argument("build_id", metavar="BUILD")
+@click.option("--json", "as_json", is_flag=True, help="Print it as JSON.")
+def show_build(build_id: str, as_json: bool) -> None:
+    """Show one build: its state, its phases and what went wrong."""
+    from factory_core.kernel.commands.build_lists import print_build
+
+    identity = _identify(build_id)
+    _attached(lambda studio: print_build(studio, identity, as_json=as_json))
+
+
+@builds.command("attach")
+@click.argument("build_id", metavar="BUILD")
+@click.option("--out", type=click.Path(file_okay=False, path_type=Path), help="Where the artifact goes.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object a line.")
+def attach_build(build_id: str, out: Path | None, as_json: bool) -> None:
+    """Follow a build that runs, or fetch what a finished one made."""
+    from factory_core.kernel.boot import start
+    from factory_core.kernel.commands.build_follow import BuildWatch
+    from factory_core.kernel.embedded import attach
+
+    studio = start()
+    identity = _identify(build_id)
+    with attach(studio):
+        ending = asyncio.run(BuildWatch(studio, as_json=as_json).attach(identity, out))
+    sys.exit(ending.exit_code)
+
+
+@builds.command("cancel")
+@click.argument("build_id", metavar="BUILD")
+def cancel_build(build_id: str) -> None:
+    """Stop a build; what it finished stays remembered."""
+    from factory_core.kernel.commands.build_lists import stop_build
+
+    identity = _identify(build_id)
+    _attached(lambda studio: stop_build(studio, identity))
+
+
+def _attached(action: Callable[[Studio], None]) -> None:
+    from factory_core.kernel.boot import start
+    from factory_core.kernel.embedded import attach
+
+    studio = start()
+    with attach(studio):
+        action(studio)

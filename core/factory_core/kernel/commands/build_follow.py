@@ -1,0 +1,133 @@
+"""Following one build from a terminal: events shown as they come, Ctrl-C asked once, artifacts fetched in the end."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import sys
+import time
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from functools import partial
+from pathlib import Path
+from typing import TypeVar
+from uuid import UUID
+
+import asyncpg
+import msgspec
+from rich.console import Console
+
+from factory_core.builds.progress import Progress
+from factory_core.builds.service import BuildOrder, BuildService
+from factory_core.kernel.boot import Studio
+from factory_core.kernel.commands.build_ending import Ending, conclude, show_ending
+from factory_core.kernel.commands.build_view import BuildFace, choose_face
+from factory_core.kernel.database import LOCAL_ORGANISATION, DatabaseUnreachable
+from factory_core.kernel.office import open_service
+
+__all__ = ["BuildWatch", "Ending"]
+
+LOOK_SECONDS = 0.1
+PATIENCE_SECONDS = 60.0
+ResultT = TypeVar("ResultT")
+
+
+class BuildWatch:
+    """One command's view of one build."""
+
+    def __init__(self, studio: Studio, *, as_json: bool) -> None:
+        self._studio = studio
+        self._json = as_json
+        self._console = Console(stderr=as_json)
+        self._interrupted = asyncio.Event()
+
+    async def order(self, order: BuildOrder) -> UUID:
+        """Submit the build and leave."""
+        async with open_service(self._studio) as service:
+            identity, _ = await service.start(LOCAL_ORGANISATION, order)
+            return identity
+
+    async def build(self, order: BuildOrder, out: Path) -> Ending:
+        """Submit, follow, fetch."""
+        began = time.monotonic()
+        async with open_service(self._studio) as service:
+            identity, _ = await service.start(LOCAL_ORGANISATION, order)
+            return await self._follow(service, identity, out, began)
+
+    async def attach(self, identity: UUID, out: Path | None) -> Ending:
+        """Follow from the first event; fetch into ``out``."""
+        began = time.monotonic()
+        async with open_service(self._studio) as service:
+            row = await service.get(LOCAL_ORGANISATION, identity)
+            folder = out or Path(f"{row.options.get('slug', identity)}-build")
+            return await self._follow(service, identity, folder, began)
+
+    async def _follow(self, service: BuildService, identity: UUID, out: Path, began: float) -> Ending:
+        face = choose_face(self._console, as_json=self._json)
+        loop = asyncio.get_running_loop()
+        with suppress(NotImplementedError, ValueError):
+            loop.add_signal_handler(signal.SIGINT, self._interrupted.set)
+        face.note(f"build {identity}")
+        try:
+            progress = await self._watch(service, identity, face)
+        finally:
+            face.close()
+            with suppress(NotImplementedError, ValueError):
+                loop.remove_signal_handler(signal.SIGINT)
+        ending = await conclude(service, identity, progress, out)
+        seconds = time.monotonic() - began
+        if self._json:
+            sys.stdout.write(
+                msgspec.json.encode({"ending": ending, "seconds": round(seconds, 2)}).decode() + "\n"
+            )
+        else:
+            show_ending(self._console, ending, seconds)
+        return ending
+
+    async def _watch(self, service: BuildService, identity: UUID, face: BuildFace) -> Progress:
+        progress = Progress()
+        while not progress.ended:
+            if self._interrupted.is_set():
+                await self._ask(service, identity, face)
+            if not progress.tasks:
+                plan = await self._patient(partial(service.plan, LOCAL_ORGANISATION, identity), face)
+                if plan is not None:
+                    progress.learn(plan)
+            look = partial(service.events, LOCAL_ORGANISATION, identity, after=progress.seq)
+            events = await self._patient(look, face)
+            for event in events:
+                progress.apply(event)
+                face.show(event, progress)
+            face.tick(progress)
+            if not events:
+                with suppress(TimeoutError):
+                    await asyncio.wait_for(self._interrupted.wait(), LOOK_SECONDS)
+        return progress
+
+    async def _ask(self, service: BuildService, identity: UUID, face: BuildFace) -> None:
+        """Ctrl-C: once is a question, in a pipe it is the answer."""
+        self._interrupted.clear()
+        face.close()
+        if sys.stdin.isatty() and not await asyncio.to_thread(_wants_to_cancel):
+            face.note(f"The build goes on. Leave with Ctrl-\\ and come back: studio builds attach {identity}")
+            return
+        face.note("cancelling; what is finished stays remembered, so the same command resumes there")
+        await service.cancel(LOCAL_ORGANISATION, identity)
+
+    async def _patient(self, action: Callable[[], Awaitable[ResultT]], face: BuildFace) -> ResultT:
+        """Bear a database that restarts."""
+        deadline = time.monotonic() + PATIENCE_SECONDS
+        while True:
+            try:
+                return await action()
+            except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+                if time.monotonic() > deadline:
+                    raise DatabaseUnreachable(str(error) or type(error).__name__) from error
+                face.note("PostgreSQL does not answer; waiting for it")
+                await asyncio.sleep(0.5)
+
+
+def _wants_to_cancel() -> bool:
+    sys.stderr.write("\nCancel the build? [y/N] ")
+    sys.stderr.flush()
+    return sys.stdin.readline().strip().lower() in ("y", "yes")

@@ -1,0 +1,42 @@
+"""The build service of a booted studio, opened for one command or one process."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from uuid import UUID
+
+from factory_core.builds.journal import Journal
+from factory_core.builds.service import BuildService
+from factory_core.builds.tools import Blobs
+from factory_core.contracts.template import TemplatePackage
+from factory_core.kernel.boot import Studio
+from factory_core.kernel.database import LOCAL_ORGANISATION, open_database
+from factory_core.kernel.queue import Queue
+from factory_core.planning import load_template
+
+__all__ = ["installed_templates", "open_service"]
+
+
+def installed_templates(studio: Studio) -> dict[str, TemplatePackage]:
+    """The template packages of every plugin that is on, by name."""
+    packages = [load_template(folder) for folder in studio.templates()]
+    return {package.manifest.name: package for package in packages}
+
+
+@asynccontextmanager
+async def open_service(studio: Studio) -> AsyncGenerator[BuildService]:
+    """A service over a pool and a queue of its own. Raises DatabaseUnreachable."""
+    queue = Queue(studio.queue_url())
+
+    async def wake(build: UUID) -> None:
+        await queue.wake(build)
+
+    async with open_database(studio.database_url(), studio.settings) as database:
+        journal = Journal(database.pool)
+        await journal.found(LOCAL_ORGANISATION, "local")
+        try:
+            storage = studio.storage()
+            yield BuildService(journal, Blobs(storage), storage, installed_templates(studio), wake)
+        finally:
+            await queue.close()

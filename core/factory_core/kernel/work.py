@@ -1,0 +1,77 @@
+"""What a worker process does: it puts agents, templates, sandbox and storage together and takes work."""
+
+from __future__ import annotations
+
+import os
+import platform
+
+import structlog
+
+from factory_core.builds.crashpoints import CrashPoints
+from factory_core.builds.delivery import Delivery
+from factory_core.builds.journal import Assignment, Journal
+from factory_core.builds.runner import BuildRunner, Workshop
+from factory_core.builds.tools import Blobs, BuildTools
+from factory_core.contracts.agent import Tools
+from factory_core.contracts.template import TemplatePackage
+from factory_core.kernel.boot import Studio
+from factory_core.kernel.database import open_database
+from factory_core.kernel.office import installed_templates
+from factory_core.kernel.version import VERSION
+from factory_core.kernel.worker import WorkerOrder, run_worker
+from factory_core.planning import HierarchicalPlanner
+from factory_core.sandbox import choose_sandbox, prepare
+from factory_core.sandbox.turns import TakingTurns
+
+__all__ = ["work"]
+
+_log = structlog.get_logger(__name__)
+
+
+class ToolRoom:
+    """Lends tools to tasks: one sandbox for the whole process, one toolchain per template."""
+
+    def __init__(self, studio: Studio, blobs: Blobs) -> None:
+        self._home = studio.home
+        self._blobs = blobs
+        self._cores = studio.settings.cores or os.cpu_count() or 1
+        self._sandbox: TakingTurns | None = None
+
+    async def lend(self, assignment: Assignment, template: TemplatePackage) -> Tools:
+        """Raises SandboxUnavailable or ToolchainMissing: then nothing generated is run."""
+        if self._sandbox is None:
+            self._sandbox = TakingTurns(choose_sandbox(), self._cores)
+        log = _log.bind(build=str(assignment.build), task=assignment.task)
+
+        async def write(message: str, level: str) -> None:
+            await getattr(log, f"a{level}")(message)
+
+        lock = template.root / template.manifest.toolchain.lock
+        toolchain = await prepare(lock, self._home, log.info)
+        return BuildTools(
+            blobs=self._blobs, sandbox=self._sandbox, toolchain=toolchain, home=self._home, log=write
+        )
+
+
+async def work(studio: Studio) -> None:
+    """Run builds and background jobs until SIGTERM. Raises DatabaseUnreachable."""
+    settings = studio.settings
+    blobs = Blobs(studio.storage())
+    crash = CrashPoints(settings.crash_point)
+    async with open_database(studio.database_url(), settings) as database:
+        journal = Journal(database.pool)
+        workshop = Workshop(
+            agents=studio.agents(),
+            templates=installed_templates(studio),
+            planner=HierarchicalPlanner(),
+            delivery=Delivery(journal, blobs, studio.storage(), {"studio": VERSION}),
+            make_tools=ToolRoom(studio, blobs).lend,
+        )
+        order = WorkerOrder(
+            database_url=studio.database_url(),
+            queue_url=studio.queue_url(),
+            slots=settings.worker_slots,
+            name=f"{platform.node()}:{os.getpid()}",
+            statement_cache=settings.database_statement_cache,
+        )
+        await run_worker(order, BuildRunner(journal, blobs, workshop, crash), studio.jobs(), crash=crash)
