@@ -154,8 +154,7 @@ class _Container:
             await self.gone
         if self.process:
             await self.process.wait()
-        for task in self.tasks:
-            task.cancel()
+        await asyncio.gather(*self.tasks, return_exceptions=True)  # what they read from has closed
         if self.group:
             self.group.remove()
         self.ours.close()
@@ -217,7 +216,9 @@ class _Container:
         with contextlib.suppress(ConnectionError):
             self.process.stdin.write(self.job.stdin)
             await self.process.stdin.drain()
-        self.process.stdin.close()
+        with contextlib.suppress(ConnectionError):
+            self.process.stdin.close()
+            await self.process.stdin.wait_closed()
 
     async def _bring_back(self) -> int:
         """Unpack the report and give the command's exit code."""

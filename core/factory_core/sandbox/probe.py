@@ -34,6 +34,7 @@ CROWD = 48
 GREED = 2 << 30
 HOARDERS, HOARD = 12, 96 << 20
 NEIGHBOUR_SECONDS = "2"
+BAIT_SECONDS = "120"
 FORK_BOMB = "fork bomb"
 SCRIPTS = "/probe"
 
@@ -80,9 +81,7 @@ async def bait_the_host() -> AsyncGenerator[dict[str, Any]]:
             stack.callback(listener.close)
         transport, _ = await asyncio.get_running_loop().create_datagram_endpoint(_Echo, ("127.0.0.1", 0))
         stack.callback(transport.close)
-        process = await asyncio.create_subprocess_exec(
-            "/bin/cat", stdin=asyncio.subprocess.PIPE, env={"CANARY": token}
-        )
+        process = await asyncio.create_subprocess_exec("/bin/sleep", BAIT_SECONDS, env={"CANARY": token})
         stack.push_async_callback(process.wait)
         stack.callback(process.kill)
         yield {
