@@ -5,7 +5,6 @@ from __future__ import annotations
 from .compose import make_report, with_run
 from .contribution import Contribution, TwoOwners
 from .evidence import Evidence
-from .gather import Harvest, gather
 from .markdown import report_markdown
 from .report import BuildReport, FailureRow, RunFacts, report_json, report_schema
 from .verify import Verification, verify_tree
@@ -15,11 +14,9 @@ __all__ = [
     "Contribution",
     "Evidence",
     "FailureRow",
-    "Harvest",
     "RunFacts",
     "TwoOwners",
     "Verification",
-    "gather",
     "make_report",
     "report_json",
     "report_markdown",

@@ -36,9 +36,14 @@ def make_report(evidence: Evidence) -> BuildReport:
         GateRow(name=gate.name, passed=gate.passed, figure=gate.figure, limit=gate.limit)
         for gate in evidence.gates
     )
-    passed = [*(gate.passed for gate in gates), *(row.passed for row in acceptance)]
+    optional = {task.id for task in plan.tasks if task.optional}
+    passed = [
+        *(gate.passed for gate in gates),
+        *(row.passed for row in acceptance),
+        *(row.task in optional for row in evidence.failures),
+    ]
     return BuildReport(
-        passed=bool(gates) and all(passed) and not evidence.failures,
+        passed=bool(gates) and all(passed),
         project=ProjectFacts(
             name=blueprint.project.name, slug=blueprint.project.slug, template=evidence.manifest.name
         ),

@@ -174,7 +174,7 @@ class BuildReport(Struct, frozen=True, kw_only=True):
 
     format: int = 1
     passed: bool
-    """Every gate and every acceptance case ran and passed, and no task failed."""
+    """Every gate and every acceptance case ran and passed, and no task failed that was not optional."""
     project: ProjectFacts
     requirements: tuple[RequirementRow, ...]
     nodes: tuple[NodeRow, ...]
