@@ -50,7 +50,7 @@ class ArtifactRoutes(Controller):
     ) -> Response[bytes]:
         """The archive: 200, 206 for a range, 304 for one you have, 404 before the build has passed."""
         ref, content = await desk.artifact(build, kind)
-        tag = f'"{ref.digest}"'
+        tag = f'"{ref.sha256}"'
         headers = {
             "ETag": tag,
             "Accept-Ranges": "bytes",

@@ -39,7 +39,8 @@ Key = Annotated[
 Limit = Annotated[int, QueryParameter(ge=1, le=200, description="How many at most.")]
 Offset = Annotated[int, QueryParameter(ge=0, le=1_000_000, description="How many to pass over.")]
 State = Annotated[
-    list[BuildState] | None, QueryParameter(description="Only builds in this state; may be repeated.")
+    list[BuildState] | None,
+    QueryParameter(name="state", description="Only builds in this state; may be repeated."),
 ]
 Sort = Annotated[
     str, QueryParameter(pattern="^-?created_at$", description="created_at, or -created_at: newest first.")
@@ -66,7 +67,7 @@ class BuildRoutes(Controller):
     async def index(
         self,
         desk: Desk,
-        state: State = None,
+        states: State = None,
         sort: Sort = "-created_at",
         limit: Limit = 50,
         offset: Offset = 0,
@@ -75,7 +76,7 @@ class BuildRoutes(Controller):
         """One page; follow ``next`` with ``cursor``, or count with ``offset``."""
         return await desk.page(
             BuildQuery(
-                states=tuple(state or ()),
+                states=tuple(states or ()),
                 newest_first=sort.startswith("-"),
                 limit=limit,
                 offset=offset,

@@ -42,7 +42,8 @@ def give_service(
             await queue.wake(build)
 
         journal = Journal(database.pool)
-        state["builds"] = BuildService(journal, Blobs(studio.storage()), installed_templates(studio), wake)
+        storage = studio.storage()
+        state["builds"] = BuildService(journal, Blobs(storage), storage, installed_templates(studio), wake)
     return state["builds"]
 
 

@@ -1,0 +1,27 @@
+"""Calls under /api/v1/notes."""
+
+from __future__ import annotations
+
+from factory_plugin_good.tables import Note
+from litestar import get, post
+from litestar.params import JSONBody
+from msgspec import Struct
+
+
+class NewNote(Struct, frozen=True, forbid_unknown_fields=True):
+    """What to remember."""
+
+    text: str
+
+
+@post("/api/v1/notes", tags=["notes"], summary="Add a note")
+async def add_note(data: JSONBody[NewNote]) -> NewNote:
+    """Keeps a note."""
+    await Note.insert(Note(text=data.text))
+    return data
+
+
+@get("/api/v1/notes", tags=["notes"], summary="List notes")
+async def list_notes() -> list[str]:
+    """All notes, oldest first."""
+    return [row["text"] for row in await Note.select(Note.text).order_by(Note.id)]
