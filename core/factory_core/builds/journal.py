@@ -93,14 +93,14 @@ class Journal:
             weight,
         )
 
-    async def submit(self, order: Submission) -> Submitted:
+    async def submit(self, order: Submission, *, build: UUID | None = None) -> Submitted:
         """Create a build with its task ``plan`` (agent ``planner``) and event 1; one idempotency key, one build.
 
-        Raises IdempotencyConflict, OrganisationMissing. Safe to repeat."""
+        ``build`` is its id if it is new. Raises IdempotencyConflict, OrganisationMissing. Safe to repeat."""
         row = await self._source.fetchrow(
             "select * from journal.submit($1, $2, $3, $4, $5, $6, $7, $8, $9)",
             order.org,
-            uuid7(),
+            build or uuid7(),
             order.idem_key,
             order.spec_digest,
             _encode(order.options),

@@ -42,7 +42,6 @@ begin
         ), changed as (
             update task t set need = s.need, state = s.state,
                 ended_at = case when s.ended then p_now end,
-                end_seq = case when s.ended then s.seq end,
                 reason = case s.state when 'skipped' then 'a task before it did not end well' else '' end
             from numbered s where t.build_id = s.build_id and t.id = s.task
         ), told as (
@@ -101,8 +100,7 @@ begin
         update task t set state = s.state, worker = null, run_at = null, reason = p_reason,
             tries = t.tries + coalesce(s.kind in ('task.retrying', 'task.failed') and s.old = 'running', false)::integer,
             crashes = t.crashes + p_crash::integer,
-            ended_at = case when s.ended then p_now end,
-            end_seq = case when s.ended then s.seq else t.end_seq end
+            ended_at = case when s.ended then p_now end
         from numbered s where t.build_id = s.build_id and t.id = s.task
     ), told as (
         insert into event (build_id, seq, org_id, kind, task, fence, at, body)

@@ -68,7 +68,7 @@ begin
             result = case s.state when 'done' then s.body::jsonb end,
             memo_digest = case s.state when 'done' then s.memo end,
             reason = case s.state when 'done' then '' else s.body end,
-            tries = t.tries + (s.kind = 'retry' or s.state = 'failed')::integer,
+            tries = t.tries + (s.state = 'failed' or (s.kind = 'retry' and not s.ended))::integer,
             run_at = case s.state when 'waiting' then p_now + s.delay * interval '1 second' end,
             ended_at = case when s.ended then p_now end
         from numbered s where t.build_id = s.build_id and t.id = s.task
@@ -98,8 +98,8 @@ begin
     )
     select
         array_agg(coalesce(n.seq, case t.end_fence when r.fence then t.end_seq end) order by r.o),
-        array_agg(n.build_id) filter (where n.ended and n.outs > 0),
-        array_agg(n.task) filter (where n.ended and n.outs > 0),
+        array_agg(n.build_id) filter (where n.ended and n.outs > 0 and n.o = r.o),
+        array_agg(n.task) filter (where n.ended and n.outs > 0 and n.o = r.o),
         (select bool_or(unfinished <= 0) from counted)
     into v_seqs, v_build, v_task, v_over
     from raw r
