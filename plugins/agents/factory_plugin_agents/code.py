@@ -6,6 +6,7 @@ from typing import Any
 
 from .context import FieldView
 from .kinds import quoted
+from .naming import snake
 
 __all__ = ["FILTERS"]
 
@@ -88,7 +89,14 @@ def docstring(text: str) -> str:
     return text.replace("\\", "\\\\").replace('"', "'")
 
 
+def prefix(text: str, before: str) -> str:
+    """The text with something before it."""
+    return before + text
+
+
 FILTERS = {
+    "identifier": snake,
+    "prefix": prefix,
     "docstring": docstring,
     "py": python,
     "column_code": column_code,

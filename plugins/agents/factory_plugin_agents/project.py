@@ -12,8 +12,9 @@ from factory_core.contracts.template import TemplatePackage
 from . import naming
 from .acceptance import case_views
 from .actions import ActionView, StubView, action_views, stub_views
-from .context import EntityView, creation_order, entity_views
+from .context import EntityView, FieldView, creation_order, entity_views
 from .front import front_model
+from .samples import samples_of
 
 __all__ = ["Design", "ProjectView", "design_of", "node_context"]
 
@@ -95,6 +96,9 @@ def node_context(design: Design, template: TemplatePackage, each: str, node: str
         "names": {"slug": design.project.slug, "package": design.project.package},
     }
     if each == "project":
+        context["makers"] = tuple(
+            (entity, samples_of(design.blueprint, entity), best_role(design, entity)) for entity in design.entities
+        )
         context["front"] = front_model(design.blueprint)
         context["lock"] = (template.root / template.manifest.toolchain.lock).read_text()
     fill = {"entity": _entity, "endpoint": _endpoint, "view": _view, "case": _case}.get(each)
@@ -106,6 +110,11 @@ def node_context(design: Design, template: TemplatePackage, each: str, node: str
 def _entity(context: dict[str, Any], design: Design, node: str) -> None:
     entity = next(view for view in design.entities if view.name == node)
     context["entity"] = entity
+    context["samples"] = samples_of(design.blueprint, entity)
+    context["best"] = best_role(design, entity)
+    context["referrers"] = referrers(design, entity)
+    around = {field.target_module for field in entity.referring}
+    context["neighbours"] = sorted(around | {item.entity.module for item in context["referrers"]})
     context["flags"]["entity_rules"] = bool(entity.rules.broken)
     context["names"] |= {"module": entity.module, "collection": entity.path.strip("/")}
 
@@ -127,6 +136,34 @@ def _case(context: dict[str, Any], design: Design, node: str) -> None:
     case = next(view for view in case_views(design.blueprint) if view.case.name == node)
     context["case"] = case
     context["names"] |= {"module": case.slug, "slug": case.slug}
+
+
+def best_role(design: Design, entity: EntityView) -> str:
+    """The role that tests of an entity call as: the one that may do most with it."""
+    access = entity.access
+    calls = (access.list, access.create, access.details, access.update, access.delete)
+    roles = sorted(
+        design.project.roles,
+        key=lambda role: (-sum(2 * (role in call.roles) - (role in call.own) for call in calls), role != design.project.default_role),
+    )
+    return roles[0] if roles else ""
+
+
+class Referrer(Struct, frozen=True, kw_only=True):
+    """A field of some entity that refers to another one."""
+
+    entity: EntityView
+    field: FieldView
+
+
+def referrers(design: Design, entity: EntityView) -> tuple[Referrer, ...]:
+    """Whatever can keep a row of the entity from being deleted."""
+    return tuple(
+        Referrer(entity=other, field=field)
+        for other in design.entities
+        for field in other.writable
+        if field.target_module == entity.module
+    )
 
 
 def _revision(entities: tuple[EntityView, ...]) -> str:
