@@ -60,8 +60,9 @@ class FileLock:
         fcntl.flock(self._descriptor, fcntl.LOCK_UN)
 
     def close(self) -> None:
-        """Let others have it, for good."""
+        """Let others have it, for good, even if a forked process still holds the file open."""
         if self._descriptor >= 0:
+            self.release()
             os.close(self._descriptor)
             self._descriptor = -1
 
