@@ -69,7 +69,7 @@ def test_a_token_that_is_no_longer_accepted_leads_to_the_sign_in_page(
 ) -> None:
     page.goto(closed_taskboard.app)
     sign_in(page, "admin")
-    expect(page.get_by_role("heading", name="Taskboard")).to_be_visible()
+    expect(page.get_by_role("button", name="Sign out")).to_be_visible()
     page.evaluate(
         """() => {
             const kept = JSON.parse(sessionStorage.getItem("taskboard.session"));

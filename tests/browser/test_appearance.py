@@ -102,17 +102,38 @@ def test_the_theme_follows_the_system_until_somebody_chooses(
     assert page.evaluate(ground) == "rgb(249, 250, 252)"
 
 
-def test_a_finger_opens_the_menu_and_drags_a_card_by_its_grip(
-    taskboard: Service, make_page: Callable[..., Page]
-) -> None:
+def test_a_finger_opens_the_menus(taskboard: Service, make_page: Callable[..., Page]) -> None:
     card = taskboard.card(taskboard.board(), "Sweep")
     page = make_page(viewport={"width": 390, "height": 844}, has_touch=True, is_mobile=True)
     page.goto(taskboard.app)
     page.get_by_role("button", name="Menu").tap()
-    page.get_by_role("link", name="Board view").last.tap()
+    page.get_by_role("navigation", name="Pages").get_by_role("link", name="Board view").tap()
     page.get_by_role("button", name="Move Sweep").tap()
     with page.expect_response(lambda answer: answer.request.method == "PATCH"):
         page.get_by_role("menuitem", name="Doing").tap()
+
+    assert taskboard.status(card) == "doing"
+
+
+def test_a_finger_drags_a_card_by_its_grip(taskboard: Service, make_page: Callable[..., Page]) -> None:
+    card = taskboard.card(taskboard.board(), "Sweep")
+    page = make_page(viewport={"width": 1024, "height": 768}, has_touch=True, is_mobile=True)
+    page.goto(f"{taskboard.app}#/board/cards")
+    start = page.locator(".grip").bounding_box()
+    end = page.get_by_role("region", name="Doing").bounding_box()
+    assert start
+    assert end
+    finger = page.context.new_cdp_session(page)
+
+    def touch(kind: str, *points: tuple[float, float]) -> None:
+        touches = [{"x": x, "y": y} for x, y in points]
+        finger.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": touches})
+
+    with page.expect_response(lambda answer: answer.request.method == "PATCH"):
+        touch("touchStart", (start["x"] + 8, start["y"] + 8))
+        touch("touchMove", (start["x"] + 60, start["y"] + 30))
+        touch("touchMove", (end["x"] + 100, end["y"] + 120))
+        touch("touchEnd")
 
     assert taskboard.status(card) == "doing"
 
