@@ -25,9 +25,17 @@ class Comment(Struct, frozen=True, kw_only=True):
 
     text: str
     line: int
+    column: int
     last: int
     alone: bool
     path: str = ""
+
+
+class Anchor(Struct, frozen=True):
+    """A node of block style, and the column it starts in."""
+
+    path: str
+    column: int
 
 
 def find_comments(fragment: Fragment, composed: Composed, budget: Budget) -> Iterator[Comment]:
@@ -47,43 +55,46 @@ def find_comments(fragment: Fragment, composed: Composed, budget: Budget) -> Ite
             budget.left -= 1
             begin = text.rfind("\n", 0, at) + 1
             alone = not text[begin : found.start()].strip()
-            yield Comment(text=words, line=line, last=last, alone=alone)
+            column = fragment.locate(line - fragment.first, found.start() - begin)[1]
+            yield Comment(text=words, line=line, column=column, last=last, alone=alone)
         at = end
 
 
 def attach(comments: list[Comment], tree: Tree) -> list[Comment]:
     """The comments with their nodes: the one that starts on the line, or the next one for a line of its own."""
-    anchors: dict[int, str] = {}
+    anchors: dict[int, Anchor] = {}
     gather(tree, anchors)
     lines = sorted(anchors)
     return [replace(comment, path=node_at(comment, anchors, lines)) for comment in comments]
 
 
-def node_at(comment: Comment, anchors: dict[int, str], lines: list[int]) -> str:
+def node_at(comment: Comment, anchors: dict[int, Anchor], lines: list[int]) -> str:
     """The path of the node a comment stands at; empty for the document itself."""
-    if comment.alone:
-        at = bisect_left(lines, comment.line)
-        return anchors[lines[at]] if at < len(lines) and lines[at] <= comment.last else ""
+    at = bisect_left(lines, comment.line)
+    if comment.alone and at < len(lines) and lines[at] <= comment.last:
+        following = anchors[lines[at]]
+        if following.column >= comment.column:  # else it ends what stands above it
+            return following.path
     at = bisect_right(lines, comment.line) - 1
-    return anchors[lines[at]] if at >= 0 else ""
+    return anchors[lines[at]].path if at >= 0 else ""
 
 
-def gather(tree: Tree, anchors: dict[int, str]) -> None:
-    """``line -> path`` of the innermost node of block style that starts there."""
+def gather(tree: Tree, anchors: dict[int, Anchor]) -> None:
+    """``line -> node``: the innermost node of block style that starts there."""
     if isinstance(tree, Mapping):
         for entry in tree.entries:
             if not tree.flow:
                 for line in (entry.key.line, *entry.also):
-                    note(line, entry.key.path, anchors)
+                    note(line, Anchor(entry.key.path, entry.key.column), anchors)
             gather(entry.value, anchors)
     elif isinstance(tree, Sequence):
         for item in tree.items:
             if not tree.flow:
-                note(item.line, item.path, anchors)
+                note(item.line, Anchor(item.path, item.column), anchors)
             gather(item, anchors)
 
 
-def note(line: int, path: str, anchors: dict[int, str]) -> None:
-    """Keep the path unless another branch starts on the same line: an alias shows a line a second time."""
-    if path.startswith(anchors.get(line, "")):
-        anchors[line] = path
+def note(line: int, anchor: Anchor, anchors: dict[int, Anchor]) -> None:
+    """Keep the node unless another branch starts on the same line: an alias shows a line a second time."""
+    if line not in anchors or anchor.path.startswith(anchors[line].path):
+        anchors[line] = anchor

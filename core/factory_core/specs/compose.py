@@ -85,7 +85,7 @@ def refuse_syntax(fault: MarkedYAMLError, fragment: Fragment, notes: Notes) -> N
     if "\\t" in problem or "\t" in problem:
         notes.error("tab", "A tab cannot indent YAML.", at, "Use spaces.")
         return
-    context = f" {seen.context}" if seen.context else ""
+    context = f"{seen.context}: " if seen.context else ""
     hints = {
         "mapping values are not allowed": "Quote the value if it contains a colon.",
         "expected ',' or": "Close the bracket or brace, or put a comma; quote text that holds { or [.",
@@ -95,7 +95,7 @@ def refuse_syntax(fault: MarkedYAMLError, fragment: Fragment, notes: Notes) -> N
         "found undefined alias": "Quote the value if the * is text.",
     }
     hint = next((text for part, text in hints.items() if part in problem), "")
-    notes.error("yaml", f"This is not YAML:{context}: {problem}.", at, hint)
+    notes.error("yaml", f"This is not YAML: {context}{problem}.", at, hint)
 
 
 class Composer:

@@ -14,7 +14,7 @@ from .entities import read_fields
 from .links import Links
 from .names import RESERVED_PATHS, Catalogue, check_known
 from .notes import Notes, quote
-from .tree import Entry, Mapping, Scalar, Tree
+from .tree import Entry, Mapping, Scalar, Sequence, Tree
 from .values import entity_of, read_values
 
 __all__ = ["Desk", "classify", "read_endpoint"]
@@ -108,7 +108,7 @@ def read_body(endpoint: Endpoint, tree: Tree, desk: Desk) -> Endpoint:
 def claim(endpoint: Endpoint, tree: Tree, mapping: Mapping, desk: Desk) -> None:
     """What was read became the endpoint; other keys stay *not understood*."""
     part = f"endpoint:{endpoint.method} {endpoint.path}"
-    if tree is not mapping:
+    if isinstance(tree, Scalar) or not (mapping.entries or (isinstance(tree, Sequence) and tree.items)):
         desk.notes.claim(tree, part)
     for entry in mapping.entries:
         if entry.key.text in KEYS and (endpoint.entity or entry.key.text not in DOES):

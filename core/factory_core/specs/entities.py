@@ -9,7 +9,7 @@ from msgspec.structs import replace
 
 from factory_core.contracts.blueprint import Entity, Field, Secrecy
 
-from .field_form import long_form
+from .field_form import KEYS, long_form
 from .field_types import NEVER_UNIQUE, BadType, read_field
 from .links import Links
 from .names import BUILT_IN, RESERVED_PATHS, Catalogue, check_known, check_name, normal, path_of
@@ -20,6 +20,7 @@ from .tree import Entry, Mapping, Scalar, Sequence, Tree
 __all__ = ["Draft", "collect", "read_entities", "read_fields"]
 
 OPTIONS = ("_path", "_unique", "_owner", "_description", "_requirement")
+QUERY_WORDS = ("limit", "cursor", "sort", "q")
 PATH = re.compile(r"/[a-z0-9]+(-[a-z0-9]+)*")
 Draft = Entry
 """An entity before its fields are read: its name and what stands below it."""
@@ -89,9 +90,17 @@ def read_entity(draft: Draft, names: Catalogue, links: Links, notes: Notes) -> E
         elif not entry.key.text.startswith("_") and field_name(entry.key, taken, notes):
             field = read_entry(entry, names, links, notes)
             fields += [field] if field else []
-            notes.claim(entry.value, f"field:{name}.{entry.key.text}")
+            claim_field(entry, f"field:{name}.{entry.key.text}", notes)
     entity = replace(entity, fields=tuple(fields))
     return read_options(entity, value, links, notes)
+
+
+def claim_field(entry: Entry, part: str, notes: Notes) -> None:
+    """What was read became the field; unknown keys of a long form did not."""
+    if isinstance(entry.value, Mapping):
+        notes.claim_keys(entry.value, KEYS, part)
+    else:
+        notes.claim(entry.value, part)
 
 
 def is_link(entry: Entry, links: Links) -> bool:
@@ -106,6 +115,9 @@ def field_name(key: Scalar, taken: dict[str, Scalar], notes: Notes) -> bool:
         message = f"{quote(key.text)} would shadow {shadowed}, which every entity has."
         notes.error("shadowed", message, key, "Remove the field, or rename it.")
         return False
+    if key.text in QUERY_WORDS:
+        message = f"A list call has its own ?{key.text}=, so rows cannot be filtered by this field."
+        notes.warn("query-word", message, key, "Another name can be filtered by.")
     return check_name(key, "a field", notes, taken)
 
 

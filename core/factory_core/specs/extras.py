@@ -86,15 +86,15 @@ def read_list(tree: Tree | None, part: str, notes: Notes) -> tuple[str, ...]:
     return tuple(text for _, text in sentences(tree))
 
 
-def sentences(tree: Tree, key: str = "") -> Iterator[tuple[Scalar, str]]:
+def sentences(tree: Tree, key: str = "", *, listed: bool = False) -> Iterator[tuple[Scalar, str]]:
     """The leaves of a section as text; one that is no sentence in a list is read with its key."""
     if isinstance(tree, Mapping):
         for entry in tree.entries:
             yield from sentences(entry.value, entry.key.text)
     elif isinstance(tree, Sequence):
         for item in tree.items:
-            yield from sentences(item, key)
+            yield from sentences(item, key, listed=True)
     elif tree.text.strip():
         text = " ".join(tree.text.split())
-        sentence = tree.path.endswith("]") and " " in text
+        sentence = listed and " " in text
         yield tree, text if sentence or not key else f"{key}: {text}"

@@ -12,7 +12,7 @@ from .names import Catalogue
 from .notes import Notes, quote
 from .tree import Entry, Mapping, Scalar, Sequence, Tree
 
-__all__ = ["long_form"]
+__all__ = ["KEYS", "long_form"]
 
 KEYS = (
     "type", "min", "max", "precision", "scale", "values", "of", "unique", "indexed", "readonly", "secret",

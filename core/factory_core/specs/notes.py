@@ -79,6 +79,13 @@ class Notes:
         for leaf in leaves(tree):
             self.parts.setdefault(leaf.path, part)
 
+    def claim_keys(self, tree: Mapping, keys: Iterable[str], part: str) -> None:
+        """Everything below these keys became ``part``; what stands below other keys did not."""
+        for key in keys:
+            value = tree.get(key)
+            if value is not None:
+                self.claim(value, part)
+
     def unknown(self, entry: Entry, known: Iterable[str], where: str) -> None:
         """Warn of a key that means nothing here; it stays *not understood*."""
         known = sorted(known)

@@ -57,10 +57,7 @@ def read_phase(entry: Entry, comments: list[str], notes: Notes) -> Phase | None:
     order = orders[0] if orders else PhaseOrder.PARALLEL
     tasks = read_tasks(mapping.get(order.value), notes)
     blocking = mapping.get("blocking")
-    for key in KEYS:
-        part = mapping.get(key)
-        if part is not None:
-            notes.claim(part, f"phase:{entry.key.text}")
+    notes.claim_keys(mapping, KEYS, f"phase:{entry.key.text}")
     return Phase(
         name=entry.key.text,
         order=order,

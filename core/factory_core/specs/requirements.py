@@ -67,10 +67,7 @@ def read_entry(entry: Entry, notes: Notes) -> list[Requirement]:
     if not text:
         notes.error("requirement", f"The requirement {quote(key.text)} needs a text.", key)
     by = tuple(word.text for word in notes.words(value.get("by"), "by"))
-    for name in KEYS:
-        part = value.get(name)
-        if part is not None:
-            notes.claim(part, f"requirement:{key.text}")
+    notes.claim_keys(value, KEYS, f"requirement:{key.text}")
     return [Requirement(id=key.text, text=text, by=by, line=key.line)]
 
 

@@ -119,10 +119,7 @@ def read_rule(mapping: Mapping, fields: Fields, links: Links, notes: Notes) -> R
         notes.warn("not-understood", message.rstrip(".") + ".", check, hint)
         return None
     message = notes.text(mapping.get("message"), "message") or f"{check.text} does not hold."
-    for key in RULE_KEYS:
-        value = mapping.get(key)
-        if value is not None:
-            notes.claim(value, f"rule:{entity.text}: {check.text}")
+    notes.claim_keys(mapping, RULE_KEYS, f"rule:{entity.text}: {check.text}")
     return Rule(
         entity=entity.text,
         check=expression,

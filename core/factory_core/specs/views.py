@@ -41,10 +41,7 @@ def read_view(entry: Entry, entities: Lookup[str, Entity], links: Links, notes: 
         return None
     words = {key: notes.words(mapping.get(key), key) for key in ("group_by", "sort", "columns", "form")}
     fields = {key: check_fields(value, entity, notes) for key, value in words.items()}
-    for key in KEYS:
-        value = mapping.get(key)
-        if value is not None:
-            notes.claim(value, f"view:{entry.key.text}")
+    notes.claim_keys(mapping, KEYS, f"view:{entry.key.text}")
     return View(
         name=entry.key.text,
         lists=entity.name,
