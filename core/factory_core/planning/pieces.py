@@ -13,7 +13,7 @@ from factory_core.contracts.plan import PlannedTask
 from factory_core.contracts.template import WorkSpec
 
 from .errors import PlanError
-from .scope import entity_requirements
+from .scope import requirements_by_entity
 from .slugs import Names, slug
 
 __all__ = ["Node", "Piece", "endpoint_key", "nodes_of", "pieces_of", "share_out"]
@@ -87,7 +87,17 @@ def endpoint_key(endpoint: Endpoint) -> str:
 
 def nodes_of(blueprint: Blueprint) -> dict[str, tuple[Node, ...]]:
     """The nodes of each ``each``, in the spec's order. Plain CRUD is part of its entity and no node."""
-    by_entity = {entity.name: entity_requirements(blueprint, entity.name) for entity in blueprint.entities}
+    by_entity = requirements_by_entity(blueprint)
+    named: dict[str, list[str]] = {}
+    for requirement in blueprint.requirements:
+        for name in requirement.by:
+            named.setdefault(name, []).append(requirement.id)
+
+    def node(name: str, entity: str | None, requirements: tuple[str, ...], line: int) -> Node:
+        linked = tuple(dict.fromkeys([*requirements, *named.get(name, ())]))
+        owner = entity if entity in by_entity else None
+        return Node(name=name, slug=slug(name), entity=owner, requirements=linked, line=line)
+
     entities = tuple(
         Node(
             name=item.name,
@@ -99,16 +109,12 @@ def nodes_of(blueprint: Blueprint) -> dict[str, tuple[Node, ...]]:
         for item in blueprint.entities
     )
     endpoints = tuple(
-        _node(blueprint, endpoint_key(item), item.entity, item.requirements, item.line)
+        node(endpoint_key(item), item.entity, item.requirements, item.line)
         for item in blueprint.endpoints
         if item.call in (CrudCall.ACTION, CrudCall.STUB)
     )
-    views = tuple(
-        _node(blueprint, item.name, item.lists, item.requirements, item.line) for item in blueprint.views
-    )
-    cases = tuple(
-        _node(blueprint, item.name, None, item.requirements, item.line) for item in blueprint.acceptance
-    )
+    views = tuple(node(item.name, item.lists, item.requirements, item.line) for item in blueprint.views)
+    cases = tuple(node(item.name, None, item.requirements, item.line) for item in blueprint.acceptance)
     kinds = {"project": (), "entity": entities, "endpoint": endpoints, "view": views, "case": cases}
     return {kind: _apart(nodes) for kind, nodes in kinds.items()}
 
@@ -116,17 +122,6 @@ def nodes_of(blueprint: Blueprint) -> dict[str, tuple[Node, ...]]:
 def _apart(nodes: tuple[Node, ...]) -> tuple[Node, ...]:
     names = Names()
     return tuple(replace(node, slug=names.take(node.slug)) for node in nodes)
-
-
-def _node(
-    blueprint: Blueprint, name: str, entity: str | None, requirements: tuple[str, ...], line: int
-) -> Node:
-    linked = dict.fromkeys(requirements)
-    linked.update(dict.fromkeys(item.id for item in blueprint.requirements if name in item.by))
-    known = any(item.name == entity for item in blueprint.entities)
-    return Node(
-        name=name, slug=slug(name), entity=entity if known else None, requirements=tuple(linked), line=line
-    )
 
 
 def pieces_of(work: WorkSpec, nodes: tuple[Node, ...], slots: int) -> tuple[Piece, ...]:

@@ -12,13 +12,12 @@ from factory_core.contracts.blueprint import (
     Field,
     FieldKind,
     Hints,
-    Requirement,
     Role,
 )
 
 from .errors import PlanError
 
-__all__ = ["entity_requirements", "narrow"]
+__all__ = ["narrow", "requirements_by_entity"]
 
 _PREFIX = "entity:"
 
@@ -41,7 +40,7 @@ def narrow(blueprint: Blueprint, scope: str) -> Blueprint:
     entities = tuple(_as_seen(entity, name, ring) for entity in blueprint.entities if entity.name in ring)
     endpoints = tuple(_unnumbered_endpoint(item) for item in blueprint.endpoints if item.entity == name)
     views = tuple(replace(item, line=0) for item in blueprint.views if item.lists == name)
-    wanted = set(entity_requirements(blueprint, name))
+    wanted = set(requirements_by_entity(blueprint)[name])
     wanted.update(*(item.requirements for item in (*endpoints, *views)))
     return replace(
         blueprint,
@@ -67,23 +66,23 @@ def narrow(blueprint: Blueprint, scope: str) -> Blueprint:
     )
 
 
-def entity_requirements(blueprint: Blueprint, name: str) -> tuple[str, ...]:
-    """Ids linked to an entity, its fields, states and rules, by either side, in the spec's order."""
-    entity = blueprint.entity(name)
-    linked = {*entity.requirements}
-    linked.update(*(field.requirements for field in entity.fields))
-    linked.update(*(item.requirements for item in blueprint.states if item.entity == name))
-    linked.update(*(item.requirements for item in blueprint.rules if item.entity == name))
-    linked.update(item.id for item in blueprint.requirements if _names_entity(item, entity))
+def requirements_by_entity(blueprint: Blueprint) -> dict[str, tuple[str, ...]]:
+    """Ids linked to each entity, its fields, states, rules or plain CRUD, by either side, in the spec's order."""
+    linked = {entity.name: {*entity.requirements} for entity in blueprint.entities}
+    paths = {entity.path: entity.name for entity in blueprint.entities}
+    for entity in blueprint.entities:
+        linked[entity.name].update(*(field.requirements for field in entity.fields))
+    for item in (*blueprint.states, *blueprint.rules):
+        linked.setdefault(item.entity, set()).update(item.requirements)
+    for requirement in blueprint.requirements:
+        for by in requirement.by:
+            called = paths.get(by.partition(" ")[2].removesuffix("/{id}"), "")
+            linked.get(called or by.partition(".")[0], set[str]()).add(requirement.id)
     order = {item.id: index for index, item in enumerate(blueprint.requirements)}
-    return tuple(sorted(linked, key=lambda known: (order.get(known, len(order)), known)))
-
-
-def _names_entity(requirement: Requirement, entity: Entity) -> bool:
-    """Whether it says it is done by the entity, one of its fields or its plain CRUD."""
-    paths = {path.partition(" ")[2].removesuffix("/{id}") for path in requirement.by}
-    fields = f"{entity.name}."
-    return entity.path in paths or any(by == entity.name or by.startswith(fields) for by in requirement.by)
+    return {
+        name: tuple(sorted(known, key=lambda one: (order.get(one, len(order)), one)))
+        for name, known in linked.items()
+    }
 
 
 def _ring(blueprint: Blueprint, name: str) -> frozenset[str]:

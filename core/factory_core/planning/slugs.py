@@ -18,8 +18,13 @@ def slug(text: str, *, keep_case: bool = False) -> str:
 
 def words(*texts: str) -> frozenset[str]:
     """The lower-case words of names in any spelling, plural forms as singular."""
-    found = (word.lower() for text in texts for word in _WORD.findall(text))
-    return frozenset(word[:-1] if len(word) > 3 and word.endswith("s") else word for word in found)
+    return frozenset(_singular(word.lower()) for text in texts for word in _WORD.findall(text))
+
+
+def _singular(word: str) -> str:
+    if len(word) > 4 and word.endswith("ies"):
+        return f"{word[:-3]}y"
+    return word[:-1] if len(word) > 3 and word.endswith("s") else word
 
 
 def segments(path: str) -> tuple[str, ...]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from functools import cache
+from functools import lru_cache
 from itertools import chain, count
 
 from msgspec import Struct
@@ -41,11 +41,11 @@ class Crew(Struct, frozen=True, kw_only=True):
     applied: tuple[str, ...] = ()
 
     def team_for(self, piece: Piece) -> str:
-        """The best fitting team; of equal ones the first."""
-        best = max(self.teams, key=lambda team: self._fit(team, piece), default=None)
-        if best is None or self._fit(best, piece) <= 0:
-            return piece.work.team
-        return best.name
+        """The best fitting team; of equal ones the first. Without any that fits, the one the template names."""
+        nodes = words(*{node.entity or node.name for node in piece.nodes})
+        scores = [self._fit(team.name, piece.work.team, nodes) for team in self.teams]
+        best = max(scores, default=0)
+        return self.teams[scores.index(best)].name if best > 0 else piece.work.team
 
     def percent_for(self, work: WorkSpec) -> float | None:
         """The share of the agents that goes to this kind of work, when the spec gives one."""
@@ -63,24 +63,19 @@ class Crew(Struct, frozen=True, kw_only=True):
         )
         return (*self.teams, *extra)
 
-    def _fit(self, team: Team, piece: Piece) -> int:
-        place = self.places.get(team.name, "")
-        task_kind = _disciplines(piece.work.team)
-        team_kind = _disciplines(team.name)
-        whole_kind = team_kind | _disciplines(*segments(place))
-        if team.name == piece.work.team:
-            score = 6
-        elif task_kind & team_kind:
-            score = 4
-        else:
-            score = 0
-        nodes = words(*(node.entity or node.name for node in piece.nodes))
-        if nodes & words(team.name) and task_kind & whole_kind:
-            score += 7
-        return score
+    def _fit(self, team: str, wanted: str, nodes: frozenset[str]) -> int:
+        """A team that carries a node's name beats one of the right kind, if it is of that kind as a whole."""
+        kind, whole = _disciplines(team), _disciplines(team, *segments(self.places.get(team, "")))
+        score = 6 if team == wanted else 4 if kind & _disciplines(wanted) else 0
+        return score + (7 if nodes & _own_words(team) and whole & _disciplines(wanted) else 0)
 
 
-@cache
+@lru_cache(maxsize=4096)
+def _own_words(team: str) -> frozenset[str]:
+    return words(team)
+
+
+@lru_cache(maxsize=4096)
 def _disciplines(*names: str) -> frozenset[str]:
     said = words(*names)
     return frozenset(name for name, signs in _DISCIPLINES if said & signs)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import msgspec
@@ -190,6 +191,7 @@ def test_every_face_of_a_plan_can_be_drawn(blueprint: Blueprint, template: Templ
     if plan is None:
         return
     dot = to_dot(plan)
-    assert dot.count("{") >= 1
-    assert all(line.count('"') % 2 == 0 for line in dot.replace('\\"', "").splitlines())
+    assert all(re.fullmatch(r'(?:[^"]|"(?:[^"\\]|\\.)*")*', line) for line in dot.splitlines()), (
+        "strings end where they should"
+    )
     assert json.loads(json.dumps(to_json(plan)))["quote"]["agents"] == plan.quote.agents
