@@ -5,8 +5,6 @@ One pair of servers per test process (so per worker of pytest-xdist), started wh
 
 from __future__ import annotations
 
-import shutil
-import tempfile
 from collections.abc import Iterator
 from itertools import count
 from pathlib import Path
@@ -48,18 +46,19 @@ def home(tmp_path: Path) -> Path:
 def servers() -> Iterator[Servers]:
     """A PostgreSQL and a Redis-protocol server, as the installed plugins offer them."""
     from factory_core.testing.boot import installed_servers
+    from factory_core.testing.leftovers import owned_folder
 
-    folder = Path(tempfile.mkdtemp(prefix="factory-tests-"))
-    sources = installed_servers(folder)
-    try:
+    sources = installed_servers(Path())
+
+    def stop(folder: Path) -> None:
+        for source in sources:
+            source.stop(folder)
+
+    with owned_folder(stop) as folder:
         for source in sources:
             source.start(folder)
         database, queue = sources
         yield Servers(home=folder, database_url=database.url(folder), queue_url=queue.url(folder))
-    finally:
-        for source in sources:
-            source.stop(folder)
-        shutil.rmtree(folder, ignore_errors=True)
 
 
 @pytest.fixture(scope="session")
