@@ -33,10 +33,12 @@ def owned_folder(stop: Callable[[Path], None]) -> Generator[Path, None, None]:
 
 
 def _clear_if_left(folder: Path, stop: Callable[[Path], None]) -> None:
+    if not (folder / "owner.lock").exists():
+        return  # of something else, or just being removed
     try:
         owner = FileLock(folder / "owner.lock")
     except OSError:
-        return  # somebody else's, or just being removed
+        return  # another user's
     if owner.take():
         stop(folder)
         shutil.rmtree(folder, ignore_errors=True)

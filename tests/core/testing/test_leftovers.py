@@ -35,3 +35,14 @@ def test_the_home_of_a_killed_run_is_cleared_by_the_next(monkeypatch, tmp_path: 
         assert not left.exists()
     assert stopped == [first, left, second]
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_folder_that_nobody_ever_owned_is_left_alone(monkeypatch, tmp_path: Path) -> None:
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    stranger = tmp_path / "factory-tests-stranger"
+    stranger.mkdir()
+    stopped: list[Path] = []
+    with owned_folder(stopped.append) as folder:
+        pass
+    assert stopped == [folder]
+    assert list(stranger.iterdir()) == []
