@@ -107,9 +107,10 @@ async def open_database(url: str, settings: KernelSettings) -> AsyncGenerator[Da
         pool: Any = await library.create_pool(**options, min_size=1, max_size=settings.database_pool)
     except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, TimeoutError) as error:
         raise DatabaseUnreachable(str(error) or type(error).__name__) from error
+    before = DB.config, DB.pool
     DB.config, DB.pool = options, pool
     try:
         yield Database(url, pool)
     finally:
-        DB.config, DB.pool = {}, None
+        DB.config, DB.pool = before
         await pool.close()

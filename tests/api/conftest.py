@@ -1,0 +1,118 @@
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from collections.abc import AsyncIterator, Awaitable, Callable
+from importlib.metadata import entry_points
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from factory_core.builds.journal import Assignment, Completion, CompletionKind
+from factory_core.builds.record import TaskRecord
+from factory_core.kernel.app import create_app
+from factory_core.kernel.boot import Studio, start
+from factory_core.kernel.logs import RequestLog
+from factory_core.kernel.migrate import migrate
+from factory_core.kernel.worker import WorkerOrder, run_worker
+from factory_core.settings import read_sources
+
+SPEC = "project: {name: Taskboard}\nentities:\n  Card: {title: text(1..200)}\n"
+NEEDED = {"api", "migrations", "storage", "neoforge"}
+ARCHIVE = bytes(range(256)) * 40
+
+
+@pytest.fixture
+async def studio(home: Path, database: str, valkey_url: str) -> Studio:
+    """What the API stands on, on servers of the test's own."""
+    found = [point for point in entry_points(group="factory.plugins") if point.name in NEEDED]
+    sources = read_sources(
+        {"FACTORY_HOME": str(home), "FACTORY_DATABASE_URL": database, "FACTORY_QUEUE_URL": valkey_url}
+    )
+    studio = start(sources, found=found)
+    assert [state.error for state in await migrate(studio) if state.error] == []
+    return studio
+
+
+@pytest.fixture
+async def client(studio: Studio) -> AsyncIterator[httpx.AsyncClient]:
+    app = create_app(studio)
+    transport = httpx.ASGITransport(app=RequestLog(app))
+    async with app.lifespan(), httpx.AsyncClient(transport=transport, base_url="http://studio") as client:
+        yield client
+
+
+@pytest.fixture
+def order(client: httpx.AsyncClient) -> Callable[..., Awaitable[dict[str, Any]]]:
+    """Start a build; its view."""
+
+    async def order(key: str = "", **body: Any) -> dict[str, Any]:
+        headers = {"Idempotency-Key": key} if key else {}
+        answer = await client.post("/api/v1/builds", json={"spec": SPEC, **body}, headers=headers)
+        assert answer.status_code == 201, answer.text
+        return answer.json()
+
+    return order
+
+
+class Finisher:
+    """Does every task at once; the first one hands out an archive, or fails."""
+
+    def __init__(self, studio: Studio, *, failing: bool) -> None:
+        self._studio = studio
+        self._failing = failing
+
+    async def run(self, assignment: Assignment) -> Completion:
+        """The task's end."""
+        if self._failing:
+            return Completion(kind=CompletionKind.FAILED, reason="a gate failed")
+        artifacts: dict[str, Any] = {}
+        for name, content in (("zip", ARCHIVE), ("tar.gz", ARCHIVE[::-1]), ("report.json", b'{"gates": []}')):
+            key = f"artifacts/{assignment.build}/taskboard.{name}"
+            await self._studio.storage().put(key, content)
+            artifacts[name] = {
+                "name": f"taskboard.{name}",
+                "key": key,
+                "sha256": hashlib.sha256(content).hexdigest(),
+                "size": len(content),
+                "media_type": "application/octet-stream",
+            }
+        return Completion(result=TaskRecord(data={"artifacts": artifacts}).to_json())
+
+
+@pytest.fixture
+async def working(studio: Studio) -> AsyncIterator[Callable[..., Any]]:
+    """``async with working():``: a worker runs meanwhile."""
+    from contextlib import asynccontextmanager
+
+    @asynccontextmanager
+    async def working(*, failing: bool = False) -> AsyncIterator[None]:
+        stop = asyncio.Event()
+        order = WorkerOrder(database_url=studio.database_url(), queue_url=studio.queue_url(), slots=2)
+        worker = asyncio.create_task(run_worker(order, Finisher(studio, failing=failing), stop=stop))
+        try:
+            yield
+        finally:
+            stop.set()
+            await worker
+
+    return working
+
+
+@pytest.fixture
+def ended(client: httpx.AsyncClient, order: Any, working: Any) -> Callable[..., Awaitable[str]]:
+    """A build that has ended; its path."""
+
+    async def ended(*, failing: bool = False) -> str:
+        path = f"/api/v1/builds/{(await order())['id']}"
+        async with (
+            working(failing=failing),
+            client.stream("GET", f"{path}/events", headers={"accept": "text/event-stream"}) as stream,
+        ):
+            async for _ in stream.aiter_lines():
+                pass
+        return path
+
+    return ended
