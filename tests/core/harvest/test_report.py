@@ -113,7 +113,7 @@ MANIFEST = Manifest(
     version="1",
     title="Small",
     toolchain=ToolchainSpec(lock="lock"),
-    technology={"FastAPI": "0.116.1", "python": "3.11", "sqlalchemy": "2.0.41"},
+    technology={"Docker": "any", "FastAPI": "0.116.1", "python": "3.11", "sqlalchemy": "2.0.41"},
     work=(
         WorkSpec(name="skeleton", agent="builder"),
         WorkSpec(name="models", agent="builder", each="entity"),
@@ -303,6 +303,7 @@ class TestProduct:
             "SQL-Alchemy": "1.4",
             "celery": "5.3+",
             "fast_api": "",
+            "docker": "24+",
         }
         unmet = make_report(evidence(blueprint_of(technology=wanted))).technology_not_met
         assert [(row.name, row.found) for row in unmet] == [
@@ -437,6 +438,18 @@ class TestForm:
             in page
         )
         assert "## This run" not in page
+
+    def test_a_build_without_cases_does_not_claim_any(self, evidence: Callable[..., Evidence]) -> None:
+        report = make_report(evidence(blueprint_of(acceptance=())))
+        assert report.passed
+        assert b"The spec has no acceptance cases." in report_markdown(report)
+
+    def test_long_and_odd_evidence_stays_readable(
+        self, evidence: Callable[..., Evidence], made: Callable[..., Contribution]
+    ) -> None:
+        many = made("models/Card", *(f"app/models/card{n}.py" for n in range(9)))
+        page = report_markdown(make_report(evidence(contributions=(many,)))).decode()
+        assert "app/models/card3.py and 5 more" in page
 
     def test_text_of_the_spec_forms_no_markup(self, evidence: Callable[..., Evidence]) -> None:
         hostile = Requirement(id="R-1", text="a | b\n# head <script>alert(1)</script> [x](javascript:y) `c`")

@@ -42,11 +42,12 @@ def report_markdown(report: BuildReport) -> bytes:
 
 
 def _head(report: BuildReport) -> Iterator[str]:
-    verdict = (
-        "**Passed**: every gate and every acceptance case ran and passed."
-        if report.passed
-        else "**Failed**: see below what did not pass; nothing is handed out."
-    )
+    if not report.passed:
+        verdict = "**Failed**: see below what did not pass; nothing is handed out."
+    elif report.acceptance:
+        verdict = "**Passed**: every gate and every acceptance case ran and passed."
+    else:
+        verdict = "**Passed**: every gate ran and passed. The spec has no acceptance cases."
     counts = ", ".join(f"{report.count(state)} {state.value}" for state in RequirementState)
     yield f"# Build report: {_text(report.project.name)}"
     yield f"\n{verdict}\n"

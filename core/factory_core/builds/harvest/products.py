@@ -6,7 +6,7 @@ import re
 from fnmatch import fnmatchcase
 from pathlib import PurePosixPath
 
-from packaging.version import InvalidVersion, Version
+from packaging.version import Version
 
 from factory_core.planning.slugs import words
 
@@ -35,17 +35,13 @@ def _name(name: str) -> str:
 
 
 def _suits(wanted: str, found: str) -> bool:
-    """Whether a version is the one asked for (``2.0`` takes any 2.0.x), or newer where the wish ends in ``+``."""
+    """Whether a version is the one asked for (``2.0`` takes any 2.0.x), or newer where the wish ends in ``+``. A wish
+    without a number, and a template that works with any version, suit always."""
     wish, have = _NUMBER.search(wanted), _NUMBER.search(found)
-    if wish is None:
+    if wish is None or have is None:
         return True
-    if have is None:
-        return False
-    try:
-        if wish[2]:
-            return Version(have[1]) >= Version(wish[1])
-    except InvalidVersion:
-        return False
+    if wish[2]:
+        return Version(have[1]) >= Version(wish[1])
     asked = wish[1].split(".")
     return have[1].split(".")[: len(asked)] == asked
 
