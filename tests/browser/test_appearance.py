@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -42,6 +46,18 @@ def addresses(taskboard: Service) -> list[str]:
     )
     names = {"card": card["id"], "board": board["id"]}
     return [f"{taskboard.app}#/{address.format_map(names)}" for address in PAGES]
+
+
+def test_a_missing_browser_is_a_failure_that_says_how_to_get_one(browser_path: str, tmp_path: Path) -> None:
+    this = f"{__file__}::test_a_missing_browser_is_a_failure_that_says_how_to_get_one"
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", this]
+    done = subprocess.run(
+        command, env=os.environ | {"PATH": str(tmp_path)}, capture_output=True, text=True, check=False
+    )
+
+    assert Path(browser_path).is_file()
+    assert done.returncode == 1
+    assert "No browser. Get one with: apt-get install" in done.stdout
 
 
 def violations(page: Page) -> list[str]:

@@ -6,7 +6,7 @@ import re
 from typing import TYPE_CHECKING
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, Route, expect
 
 if TYPE_CHECKING:
     from conftest import Service
@@ -52,6 +52,24 @@ def test_a_change_sends_only_what_changed(taskboard: Service, page: Page) -> Non
         page.get_by_role("button", name="Save").click()
 
     assert sent.value.post_data_json == {"title": "Sweep well"}
+
+
+def test_whoever_leaves_while_a_form_is_being_saved_is_not_called_back(
+    taskboard: Service, page: Page
+) -> None:
+    held: list[Route] = []
+    page.route(
+        "**/boards", lambda route: held.append(route) if route.request.method == "POST" else route.fallback()
+    )
+    page.goto(f"{taskboard.app}#/new/boards")
+    page.get_by_label("Title").fill("Home")
+    page.get_by_role("button", name="Save").click()
+    page.get_by_role("link", name="Labels").click()
+    expect(page.get_by_role("heading", name="Labels")).to_be_visible()
+    held[0].continue_()
+
+    expect(page.get_by_text("Home is saved.")).to_be_visible()
+    expect(page.get_by_role("heading", name="Labels")).to_be_visible()
 
 
 def test_messages_of_the_service_stand_at_their_fields(taskboard: Service, page: Page) -> None:

@@ -5,7 +5,7 @@ const ROOT = new URL("..", document.baseURI);
 const PAUSES = [300, 1000];
 
 /** An answer that is not 2xx, or none at all (status 0). `errors` are `{field, message}`. */
-export class Problem extends Error {
+class Problem extends Error {
   constructor(status, { title = "", detail = "", errors = [] } = {}) {
     super(detail || title || FALLBACK[status] || `The service answered ${status}.`);
     this.status = status;
@@ -101,4 +101,6 @@ const read = (text) =>
   );
 
 const write = (body) =>
-  JSON.stringify(body, (_key, value) => (typeof value === "bigint" ? (JSON.rawJSON?.(String(value)) ?? Number(value)) : value));
+  JSON.stringify(body, (_key, value) =>
+    typeof value === "bigint" ? (JSON.rawJSON?.(String(value)) ?? Number(value)) : value,
+  );

@@ -49,7 +49,8 @@ function lift(card) {
   return ghost;
 }
 
-const laneUnder = ({ clientX, clientY }) => document.elementFromPoint(clientX, clientY)?.closest(".lane") ?? null;
+const laneUnder = ({ clientX, clientY }) =>
+  document.elementFromPoint(clientX, clientY)?.closest(".lane") ?? null;
 
 function scrollAtEdge(board, x) {
   const { left, right } = board.getBoundingClientRect();

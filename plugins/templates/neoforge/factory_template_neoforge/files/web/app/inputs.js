@@ -11,7 +11,8 @@ export function draftOf(field, row) {
 
 /** `now` and `today` are left to the service, which knows the time. */
 function startingValue(field) {
-  const isClock = ["date", "datetime", "time"].includes(field.kind) && ["now", "today"].includes(field.default);
+  const isClock =
+    ["date", "datetime", "time"].includes(field.kind) && ["now", "today"].includes(field.default);
   if (!field.hasDefault || isClock) return null;
   return ["json", "list"].includes(field.kind) ? JSON.parse(field.default) : field.default;
 }
@@ -39,7 +40,8 @@ const VALUES = {
   bool: (draft) => draft === true || draft === "true",
   datetime: (draft) => new Date(draft).toISOString(),
   decimal: (draft) => exact(draft, /^[+-]?(\d+(\.\d*)?|\.\d+)$/, "Write a number such as 12.50."),
-  float: (draft) => Number(exact(draft, /^[+-]?(\d+(\.\d*)?|\.\d+)(e[+-]?\d+)?$/i, "Write a number such as 0.5.")),
+  float: (draft) =>
+    Number(exact(draft, /^[+-]?(\d+(\.\d*)?|\.\d+)(e[+-]?\d+)?$/i, "Write a number such as 0.5.")),
   int: (draft) => whole(exact(draft, /^[+-]?\d+$/, "Write a whole number.")),
   json: parsed,
   list: (draft, field) =>

@@ -5,7 +5,14 @@ import { entityNamed, titleOf } from "./schema.js";
 const MOST = 200;
 
 /** `value` is what a row of the lane holds, `key` the same for the address bar and the DOM. */
-const lane = (value, label) => ({ value, key: value === null ? "null" : String(value), label, rows: null, next: null, problem: null });
+const lane = (value, label) => ({
+  value,
+  key: value === null ? "null" : String(value),
+  label,
+  rows: null,
+  next: null,
+  problem: null,
+});
 
 export async function lanesOf(entity, field, filters) {
   const lanes = await LANES[field.kind](field);
@@ -28,11 +35,19 @@ const LANES = {
 export async function filled(each, entity, field, query) {
   try {
     const page = await listRows(entity, { ...query, [field.name]: each.key, cursor: each.next });
-    return { ...each, rows: [...(each.next ? each.rows : []), ...page.items], next: page.next, problem: null };
+    return {
+      ...each,
+      rows: [...(each.next ? each.rows : []), ...page.items],
+      next: page.next,
+      problem: null,
+    };
   } catch (problem) {
     return { ...each, problem };
   }
 }
 
-export const without = (each, row) => ({ ...each, rows: each.rows?.filter(({ id }) => id !== row.id) ?? null });
+export const without = (each, row) => ({
+  ...each,
+  rows: each.rows?.filter(({ id }) => id !== row.id) ?? null,
+});
 export const withFirst = (each, row) => ({ ...each, rows: [row, ...(without(each, row).rows ?? [])] });

@@ -7,7 +7,8 @@ const known = new Map();
 
 const keyOf = (entity, id) => `${entity.name}/${id}`;
 
-export const nameOf = (entity, id) => known.get(keyOf(entity, id)) ?? `${entity.title} ${String(id).slice(0, 8)}`;
+export const nameOf = (entity, id) =>
+  known.get(keyOf(entity, id)) ?? `${entity.title} ${String(id).slice(0, 8)}`;
 export const remember = (entity, row) => known.set(keyOf(entity, row.id), titleOf(entity, row));
 
 /** Learns the names of all rows that `rows` refer to through `fields`. A name that cannot be had is no failure. */

@@ -13,12 +13,13 @@ const BUILT_IN = ["created_at", "updated_at"].map((name) => ({
 export const entityNamed = (name) => model.entities.find((entity) => entity.name === name);
 export const entityAt = (key) => model.entities.find((entity) => entity.key === key);
 export const viewAt = (key) => model.views.find((view) => view.key === key);
-export const viewsOf = (entity) => model.views.filter((view) => view.entity === entity.name);
-export const fieldNamed = (entity, name) => [...entity.fields, ...BUILT_IN].find((field) => field.name === name);
+export const fieldNamed = (entity, name) =>
+  [...entity.fields, ...BUILT_IN].find((field) => field.name === name);
 export const fieldsNamed = (entity, names) => names.map((name) => fieldNamed(entity, name)).filter(Boolean);
 
 /** "Order line" inside a sentence; words that start in capitals, such as "URL", stay. */
-export const inSentence = (title) => (/^[A-Z]{2}/.test(title) ? title : title[0].toLowerCase() + title.slice(1));
+export const inSentence = (title) =>
+  /^[A-Z]{2}/.test(title) ? title : title[0].toLowerCase() + title.slice(1);
 
 /** What a row is called. Names beat ids, but a row without a name still needs one. */
 export function titleOf(entity, row) {
@@ -26,7 +27,8 @@ export function titleOf(entity, row) {
   return title ? String(title) : `${entity.title} ${String(row.id).slice(0, 8)}`;
 }
 
-export const labelOfValue = (field, value) => field.values.find((each) => each.value === value)?.label ?? String(value);
+export const labelOfValue = (field, value) =>
+  field.values.find((each) => each.value === value)?.label ?? String(value);
 
 /** Whether the signed-in role may `read`, `create`, `update` or `delete` rows of the entity. The service decides. */
 export const may = (verb, entity) => allows(entity.access[verb]);
@@ -60,7 +62,9 @@ export function toneOf(entity, field, value) {
 
 /** Whether the row's state lets the action set what it sets. */
 export const fits = (action, entity, row) =>
-  action.sets.every(({ field, value }) => canMove(entity, field, row[field], value) && !alreadySet(entity, row, field, value));
+  action.sets.every(
+    ({ field, value }) => canMove(entity, field, row[field], value) && !alreadySet(entity, row, field, value),
+  );
 const alreadySet = (entity, row, field, value) => hasStates(entity, field) && row[field] === value;
 
 const page = (name, ...parts) => `#/${[name, ...parts.map(encodeURIComponent)].join("/")}`;

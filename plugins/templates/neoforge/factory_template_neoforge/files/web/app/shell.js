@@ -5,22 +5,60 @@ import { connection } from "./api.js";
 import { icon } from "./parts/icons.js";
 import { Part } from "./parts/part.js";
 import { currentRoute, onRoute } from "./router.js";
-import { entityAt, entityNamed, homeHref, listHref, may, readableEntities, readableViews, viewAt, viewHref } from "./schema.js";
+import {
+  entityAt,
+  entityNamed,
+  homeHref,
+  listHref,
+  may,
+  readableEntities,
+  readableViews,
+  viewAt,
+  viewHref,
+} from "./schema.js";
 import { session } from "./session.js";
 
 const PAGES = {
   "": () => ({ title: "Home", page: html`<home-page></home-page>` }),
-  list: ({ parts: [key], query }) => onEntity(key, "read", (entity) => ({ title: entity.plural, page: html`<list-page .entity=${entity} .query=${query}></list-page>` })),
-  board: ({ parts: [key] }) => onEntity(key, "read", (entity) => entity.groupBy && { title: entity.plural, page: html`<board-page .entity=${entity}></board-page>` }),
-  row: ({ parts: [key, id] }) => onEntity(key, "read", (entity) => ({ title: entity.title, page: html`<row-page .entity=${entity} .rowId=${id}></row-page>` })),
-  new: ({ parts: [key], query }) => onEntity(key, "create", (entity) => ({ title: `New ${entity.title}`, page: html`<form-page .entity=${entity} .query=${query}></form-page>` })),
-  edit: ({ parts: [key, id], query }) => onEntity(key, "update", (entity) => ({ title: `Edit ${entity.title}`, page: html`<form-page .entity=${entity} .rowId=${id} .query=${query}></form-page>` })),
+  list: ({ parts: [key], query }) =>
+    onEntity(key, "read", (entity) => ({
+      title: entity.plural,
+      page: html`<list-page .entity=${entity} .query=${query}></list-page>`,
+    })),
+  board: ({ parts: [key] }) =>
+    onEntity(
+      key,
+      "read",
+      (entity) =>
+        entity.groupBy && { title: entity.plural, page: html`<board-page .entity=${entity}></board-page>` },
+    ),
+  row: ({ parts: [key, id] }) =>
+    onEntity(key, "read", (entity) => ({
+      title: entity.title,
+      page: html`<row-page .entity=${entity} .rowId=${id}></row-page>`,
+    })),
+  new: ({ parts: [key], query }) =>
+    onEntity(key, "create", (entity) => ({
+      title: `New ${entity.title}`,
+      page: html`<form-page .entity=${entity} .query=${query}></form-page>`,
+    })),
+  edit: ({ parts: [key, id], query }) =>
+    onEntity(key, "update", (entity) => ({
+      title: `Edit ${entity.title}`,
+      page: html`<form-page .entity=${entity} .rowId=${id} .query=${query}></form-page>`,
+    })),
   view: ({ parts: [key], query }) => {
     const view = viewAt(key);
-    return view && onEntity(entityNamed(view.entity).key, "read", (entity) => ({
-      title: view.name,
-      page: view.kind === "board" ? html`<board-page .entity=${entity} .view=${view}></board-page>` : html`<list-page .entity=${entity} .view=${view} .query=${query}></list-page>`,
-    }));
+    return (
+      view &&
+      onEntity(entityNamed(view.entity).key, "read", (entity) => ({
+        title: view.name,
+        page:
+          view.kind === "board"
+            ? html`<board-page .entity=${entity} .view=${view}></board-page>`
+            : html`<list-page .entity=${entity} .view=${view} .query=${query}></list-page>`,
+      }))
+    );
   },
 };
 
@@ -31,7 +69,8 @@ const onEntity = (key, verb, show) => {
 
 const NOT_FOUND = {
   title: "Not found",
-  page: html`<header class="head"><h1 tabindex="-1">There is no such page</h1></header><p><a href=${homeHref}>Go to the start</a></p>`,
+  page: html`<header class="head"><h1 tabindex="-1">There is no such page</h1></header>
+    <p><a href=${homeHref}>Go to the start</a></p>`,
 };
 
 class AppShell extends Part {
@@ -81,7 +120,8 @@ class AppShell extends Part {
   render() {
     if (session.needed) {
       this.#call("Sign in");
-      return html`${this.#offline()}<main class="alone"><sign-in-page></sign-in-page></main>`;
+      return html`${this.#offline()}
+        <main class="alone"><sign-in-page></sign-in-page></main>`;
     }
     const { title, page } = PAGES[this.route.page]?.(this.route) || NOT_FOUND;
     this.#call(title);
@@ -106,14 +146,28 @@ class AppShell extends Part {
   }
 
   #offline() {
-    return connection.up ? nothing : html`<p class="offline" role="status">${icon("alert")}No connection. What you see may be old; nothing can be saved now.</p>`;
+    return connection.up
+      ? nothing
+      : html`<p class="offline" role="status">
+          ${icon("alert")}No connection. What you see may be old; nothing can be saved now.
+        </p>`;
   }
 
   #top() {
     return html`
       <header class="top">
-        <button class="bare burger" aria-expanded=${Boolean(this.navOpen)} aria-controls="side" aria-label="Menu" @click=${() => (this.navOpen = !this.navOpen)}>${icon("menu")}</button>
-        <a class="brand" href=${homeHref}><img src="icon.svg" alt="" width="26" height="26" />${model.name}</a>
+        <button
+          class="bare burger"
+          aria-expanded=${Boolean(this.navOpen)}
+          aria-controls="side"
+          aria-label="Menu"
+          @click=${() => (this.navOpen = !this.navOpen)}
+        >
+          ${icon("menu")}
+        </button>
+        <a class="brand" href=${homeHref}
+          ><img src="icon.svg" alt="" width="26" height="26" />${model.name}</a
+        >
         <div class="top-end">${session.token ? this.#account() : nothing}<theme-switch></theme-switch></div>
       </header>
     `;
@@ -121,7 +175,9 @@ class AppShell extends Part {
 
   #account() {
     return html`
-      <span class="who" title=${session.email}>${session.email}${session.role ? html`<small>${session.role}</small>` : nothing}</span>
+      <span class="who" title=${session.email}
+        >${session.email}${session.role ? html`<small>${session.role}</small>` : nothing}</span
+      >
       <button class="bare" aria-label="Sign out" @click=${() => session.end()}>${icon("out")}</button>
     `;
   }
@@ -130,21 +186,39 @@ class AppShell extends Part {
     const views = readableViews();
     return html`
       <nav aria-label="Pages">
-        <ul><li>${this.#link(homeHref, "home", "Home", this.route.page === "")}</li></ul>
-        ${views.length ? html`<h2 id="nav-views">Views</h2>
-          <ul aria-labelledby="nav-views">${views.map((view) => html`<li>${this.#link(viewHref(view), view.kind, view.name, this.#isAt("view", view.key))}</li>`)}</ul>` : nothing}
+        <ul>
+          ${this.#item(homeHref, "home", "Home", this.route.page === "")}
+        </ul>
+        ${
+          views.length
+            ? html`<h2 id="nav-views">Views</h2>
+                <ul aria-labelledby="nav-views">
+                  ${views.map((view) => this.#viewItem(view))}
+                </ul>`
+            : nothing
+        }
         <h2 id="nav-data">Data</h2>
-        <ul aria-labelledby="nav-data">${readableEntities().map((entity) => html`<li>${this.#link(listHref(entity), "list", entity.plural, this.route.page !== "view" && this.route.parts[0] === entity.key)}</li>`)}</ul>
+        <ul aria-labelledby="nav-data">
+          ${readableEntities().map((entity) => this.#entityItem(entity))}
+        </ul>
       </nav>
     `;
   }
 
-  #isAt(page, key) {
-    return this.route.page === page && this.route.parts[0] === key;
+  #viewItem(view) {
+    const { page, parts } = this.route;
+    return this.#item(viewHref(view), view.kind, view.name, page === "view" && parts[0] === view.key);
   }
 
-  #link(href, drawing, text, isHere) {
-    return html`<a href=${href} aria-current=${isHere ? "page" : nothing}>${icon(drawing)}<span>${text}</span></a>`;
+  #entityItem(entity) {
+    const { page, parts } = this.route;
+    return this.#item(listHref(entity), "list", entity.plural, page !== "view" && parts[0] === entity.key);
+  }
+
+  #item(href, drawing, text, isHere) {
+    return html`<li>
+      <a href=${href} aria-current=${isHere ? "page" : nothing}>${icon(drawing)}<span>${text}</span></a>
+    </li>`;
   }
 
   #skip(event) {

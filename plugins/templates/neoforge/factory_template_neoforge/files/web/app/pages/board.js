@@ -5,15 +5,27 @@ import { dragCard } from "../drag.js";
 import { filled, lanesOf, withFirst, without } from "../lanes.js";
 import { Loading } from "../loading.js";
 import { learnNames } from "../names.js";
-import { filterText } from "../parts/filters.js";
+import { problemCard } from "../parts/buttons.js";
 import { icon } from "../parts/icons.js";
+import { heading, layoutSwitch, newLink } from "../parts/links.js";
 import { Part } from "../parts/part.js";
 import { toast } from "../parts/toasts.js";
 import { isNothing, showValue } from "../parts/values.js";
-import { boardHref, canMove, fieldNamed, fieldsNamed, inSentence, listHref, may, mayRun, newHref, rowHref, titleOf, toneOf } from "../schema.js";
-import { problemCard } from "./list.js";
+import {
+  canMove,
+  fieldNamed,
+  fieldsNamed,
+  inSentence,
+  may,
+  mayRun,
+  rowHref,
+  titleOf,
+  toneOf,
+} from "../schema.js";
 
 const DETAILS = 3;
+
+const countOf = ({ rows, next }) => (rows ? `${rows.length}${next ? "+" : ""}` : "");
 
 class BoardPage extends Part {
   static properties = {
@@ -40,7 +52,9 @@ class BoardPage extends Part {
 
   get #details() {
     const names = this.view?.columns ?? this.entity.columns;
-    return fieldsNamed(this.entity, names).filter(({ name }) => name !== this.#field.name && name !== this.entity.titleField);
+    return fieldsNamed(this.entity, names).filter(
+      ({ name }) => name !== this.#field.name && name !== this.entity.titleField,
+    );
   }
 
   get #query() {
@@ -69,15 +83,9 @@ class BoardPage extends Part {
     const { entity, view } = this;
     return html`
       <header class="head">
-        <div>
-          <h1 tabindex="-1">${view?.name ?? entity.plural}</h1>
-          ${view?.filter.length ? html`<p>${view.filter.map(({ key, value }) => filterText(entity, key, value)).join(" · ")}</p>` : nothing}
-        </div>
+        ${heading(entity, view)}
         <div class="buttons">
-          ${view ? nothing : html`<nav class="switch" aria-label="Layout">
-            <a href=${listHref(entity)}>${icon("list")}List</a><a href=${boardHref(entity)} aria-current="page">${icon("board")}Board</a>
-          </nav>`}
-          ${may("create", entity) ? html`<a class="button primary" href=${newHref(entity, view ? { view: view.key } : {})}>${icon("plus")}New ${inSentence(entity.title)}</a>` : nothing}
+          ${view ? nothing : layoutSwitch(entity, "board")} ${newLink(entity, view ? { view: view.key } : {})}
         </div>
       </header>
       ${this.#loading.problem ? problemCard(this.#loading.problem, () => this.#load()) : this.#board()}
@@ -90,7 +98,11 @@ class BoardPage extends Part {
     return html`
       ${this.#isMovable ? html`<p class="faint board-hint">Drag a card, or focus it and press <kbd>Shift</kbd> <kbd>←</kbd> <kbd>→</kbd>.</p>` : nothing}
       <div class="board" role="group" aria-label="Board by ${inSentence(this.#field.label)}" tabindex="0">
-        ${repeat(this.lanes, (lane) => lane.key, (lane) => this.#lane(lane))}
+        ${repeat(
+          this.lanes,
+          (lane) => lane.key,
+          (lane) => this.#lane(lane),
+        )}
       </div>
     `;
   }
@@ -99,11 +111,21 @@ class BoardPage extends Part {
     const isOpen = !this.lifted || this.#takes(this.lifted, lane);
     const tone = lane.value === null ? "plain" : toneOf(this.entity, this.#field.name, lane.value);
     return html`
-      <section class=${classMap({ lane: true, closed: !isOpen, under: this.under === lane.key })} data-lane=${lane.key} aria-label=${lane.label}>
-        <h2><span class="dot ${tone}"></span>${lane.label}<span class="count">${lane.rows ? `${lane.rows.length}${lane.next ? "+" : ""}` : ""}</span></h2>
-        ${lane.problem ? html`<p class="faint">${lane.problem.message}</p><button class="button small" @click=${() => this.#fill(lane)}>Try again</button>` : nothing}
+      <section
+        class=${classMap({ lane: true, closed: !isOpen, under: this.under === lane.key })}
+        data-lane=${lane.key}
+        aria-label=${lane.label}
+      >
+        <h2><span class="dot ${tone}"></span>${lane.label}<span class="count">${countOf(lane)}</span></h2>
+        ${lane.problem ? problemCard(lane.problem, () => this.#fill(lane)) : nothing}
         ${lane.rows || lane.problem ? nothing : html`<div class="skeleton" aria-hidden="true"><i></i><i></i></div>`}
-        <ul>${repeat(lane.rows ?? [], (row) => row.id, (row) => this.#card(lane, row))}</ul>
+        <ul>
+          ${repeat(
+            lane.rows ?? [],
+            (row) => row.id,
+            (row) => this.#card(lane, row),
+          )}
+        </ul>
         ${lane.rows?.length === 0 ? html`<p class="faint nothing-here">Nothing here</p>` : nothing}
         ${lane.next ? html`<button class="button small" @click=${() => this.#fill(lane)}>Load more</button>` : nothing}
       </section>
@@ -112,17 +134,36 @@ class BoardPage extends Part {
 
   #card(lane, row) {
     const title = titleOf(this.entity, row);
+    const keys = this.#isMovable ? "Shift+ArrowLeft Shift+ArrowRight" : nothing;
     const details = this.#details.filter(({ name }) => !isNothing(row[name]) && row[name] !== false);
     return html`
-      <li class="card" data-id=${row.id} @pointerdown=${(event) => this.#press(event, lane, row)} @keydown=${(event) => this.#key(event, lane, row)}>
+      <li
+        class="card"
+        data-id=${row.id}
+        @pointerdown=${(event) => this.#press(event, lane, row)}
+        @keydown=${(event) => this.#key(event, lane, row)}
+      >
         <div class="card-head">
           ${this.#isMovable ? html`<span class="grip" aria-hidden="true">${icon("grip")}</span>` : nothing}
-          <a href=${rowHref(this.entity, row.id)} draggable="false" aria-keyshortcuts=${this.#isMovable ? "Shift+ArrowLeft Shift+ArrowRight" : nothing}>${title}</a>
-          ${this.#isMovable ? html`<button class="bare" aria-label="Move ${title}" aria-haspopup="menu" @click=${(event) => this.#choose(event, lane, row)}>${icon("move")}</button>` : nothing}
+          <a href=${rowHref(this.entity, row.id)} draggable="false" aria-keyshortcuts=${keys}>${title}</a>
+          ${this.#isMovable ? this.#moveButton(title, (event) => this.#choose(event, lane, row)) : nothing}
         </div>
-        ${details.length ? html`<dl>${details.slice(0, DETAILS).map((field) => html`<div><dt>${field.label}</dt><dd>${showValue(this.entity, field, row)}</dd></div>`)}</dl>` : nothing}
+        ${details.length ? html`<dl>${details.slice(0, DETAILS).map((field) => this.#detail(field, row))}</dl>` : nothing}
       </li>
     `;
+  }
+
+  #moveButton(title, choose) {
+    return html`<button class="bare" aria-label="Move ${title}" aria-haspopup="menu" @click=${choose}>
+      ${icon("move")}
+    </button>`;
+  }
+
+  #detail(field, row) {
+    return html`<div>
+      <dt>${field.label}</dt>
+      <dd>${showValue(this.entity, field, row)}</dd>
+    </div>`;
   }
 
   #menu() {
@@ -137,12 +178,20 @@ class BoardPage extends Part {
   }
 
   get #isMovable() {
-    return this.#field.readonly ? this.entity.actions.some((action) => this.#isStep(action)) : may("update", this.entity);
+    return this.#field.readonly
+      ? this.entity.actions.some((action) => this.#isStep(action))
+      : may("update", this.entity);
   }
 
   /** An endpoint that does nothing but set this field moves cards too, where the field itself cannot be written. */
   #isStep(action) {
-    return action.onRow && mayRun(action) && !action.body.length && action.sets.length === 1 && action.sets[0].field === this.#field.name;
+    return (
+      action.onRow &&
+      mayRun(action) &&
+      !action.body.length &&
+      action.sets.length === 1 &&
+      action.sets[0].field === this.#field.name
+    );
   }
 
   #stepTo(lane) {
@@ -161,7 +210,12 @@ class BoardPage extends Part {
         this.lifted = element ? { lane, row } : null;
         this.under = element?.dataset.lane ?? null;
       },
-      drop: (element) => this.#move(row, lane, this.lanes.find(({ key }) => key === element.dataset.lane)),
+      drop: (element) =>
+        this.#move(
+          row,
+          lane,
+          this.lanes.find(({ key }) => key === element.dataset.lane),
+        ),
     });
   }
 
@@ -218,7 +272,10 @@ class BoardPage extends Part {
     if (focus) this.#focus(row);
     try {
       const moved = await this.#send(row, to);
-      this.#change(to.key, (lane) => ({ ...lane, rows: lane.rows.map((each) => (each.id === row.id ? moved : each)) }));
+      this.#change(to.key, (lane) => ({
+        ...lane,
+        rows: lane.rows.map((each) => (each.id === row.id ? moved : each)),
+      }));
     } catch (problem) {
       this.#place(row, to.key, from.key);
       this.said = "";

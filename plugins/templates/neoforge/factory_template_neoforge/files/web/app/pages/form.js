@@ -3,17 +3,25 @@ import { html, nothing } from "../../vendor/lit.js";
 import { changeRow, createRow, getRow } from "../api.js";
 import { draftOf, isEmpty, isSame, valueOf } from "../inputs.js";
 import { Loading } from "../loading.js";
+import { problemCard, skeleton } from "../parts/buttons.js";
 import { confirm } from "../parts/dialogs.js";
 import { fieldControl } from "../parts/fields.js";
-import { icon } from "../parts/icons.js";
+import { crumb } from "../parts/links.js";
 import { Part } from "../parts/part.js";
 import { toast } from "../parts/toasts.js";
 import { go, guardLeaving } from "../router.js";
 import { fieldsNamed, hasStates, inSentence, listHref, rowHref, titleOf, viewAt } from "../schema.js";
-import { problemCard } from "./list.js";
 
 class FormPage extends Part {
-  static properties = { entity: {}, rowId: {}, query: {}, drafts: { state: true }, errors: { state: true }, general: { state: true }, saving: { state: true } };
+  static properties = {
+    entity: {},
+    rowId: {},
+    query: {},
+    drafts: { state: true },
+    errors: { state: true },
+    general: { state: true },
+    saving: { state: true },
+  };
 
   #loading = new Loading(this);
   #first = new Map();
@@ -71,26 +79,34 @@ class FormPage extends Part {
 
   async #mayLeave() {
     if (!this.#isChanged || this.saving) return true;
-    return confirm({ title: "Leave without saving?", text: "What you changed on this page will be lost.", verb: "Leave", keep: "Stay", danger: true });
+    return confirm({
+      title: "Leave without saving?",
+      text: "What you changed on this page will be lost.",
+      verb: "Leave",
+      keep: "Stay",
+      danger: true,
+    });
   }
 
   render() {
     const { entity } = this;
-    const title = this.rowId ? `Edit ${this.#row ? titleOf(entity, this.#row) : inSentence(entity.title)}` : `New ${inSentence(entity.title)}`;
+    const title = this.rowId
+      ? `Edit ${this.#row ? titleOf(entity, this.#row) : inSentence(entity.title)}`
+      : `New ${inSentence(entity.title)}`;
     const back = this.rowId ? rowHref(entity, this.rowId) : listHref(entity);
     return html`
-      <nav class="crumbs" aria-label="Breadcrumb"><a href=${back}>${icon("back")}${this.rowId ? "Back" : entity.plural}</a></nav>
+      ${crumb(back, this.rowId ? "Back" : entity.plural)}
       <header class="head"><h1 tabindex="-1">${title}</h1></header>
       ${this.#loading.problem ? problemCard(this.#loading.problem, () => this.#load()) : this.#form(back)}
     `;
   }
 
   #form(back) {
-    if (!this.drafts || this.#loading.busy) return html`<div class="card skeleton rows" aria-label="Loading"><i></i><i></i><i></i></div>`;
+    if (!this.drafts || this.#loading.busy) return skeleton;
     return html`
       <form class="card form" novalidate @submit=${this.#submit} @keydown=${this.#hurry}>
         <div class="fields">${this.#fields.map((field, index) => this.#control(field, index))}</div>
-        ${this.general.length ? html`<div class="notice bad" role="alert" tabindex="-1">${this.general.map((text) => html`<p>${text}</p>`)}</div>` : nothing}
+        ${this.general.map((text) => html`<p class="notice bad" role="alert" tabindex="-1">${text}</p>`)}
         <div class="buttons">
           <button class="button primary" ?disabled=${this.saving}>${this.saving ? "Saving…" : "Save"}</button>
           <a class="button" href=${back}>Cancel</a>
@@ -125,7 +141,7 @@ class FormPage extends Part {
       const row = await this.#send(body);
       this.#release?.();
       toast(`${titleOf(this.entity, row)} is saved.`);
-      go(rowHref(this.entity, row.id), { replace: true });
+      if (this.isConnected) go(rowHref(this.entity, row.id), { replace: true });
     } catch (problem) {
       this.#take(problem);
     }
@@ -155,7 +171,8 @@ class FormPage extends Part {
   #read(field, draft, body) {
     const control = this.querySelector(`#field-${this.#fields.indexOf(field)}`);
     if (isEmpty(draft) && field.required) this.errors.set(field.name, "Please fill this in.");
-    else if (control.value !== "" && !control.validity.valid) this.errors.set(field.name, control.validationMessage);
+    else if (control.value !== "" && !control.validity.valid)
+      this.errors.set(field.name, control.validationMessage);
     if (this.errors.has(field.name)) return;
     try {
       body[field.name] = valueOf(field, draft);
@@ -167,10 +184,13 @@ class FormPage extends Part {
   #take(problem) {
     const here = new Set(this.#fields.map((field) => field.name));
     const fieldErrors = problem.errors.filter(({ field }) => here.has(field));
-    const others = problem.errors.filter(({ field }) => !here.has(field)).map(({ field, message }) => (field ? `${field}: ${message}` : message));
+    const others = problem.errors
+      .filter(({ field }) => !here.has(field))
+      .map(({ field, message }) => (field ? `${field}: ${message}` : message));
     this.errors = new Map(fieldErrors.map(({ field, message }) => [field, message]));
     this.general = fieldErrors.length || others.length ? others : [problem.message];
-    if (problem.status === 0) this.general = ["Not saved: the service cannot be reached. What you wrote is still here."];
+    if (problem.status === 0)
+      this.general = ["Not saved: the service cannot be reached. What you wrote is still here."];
     this.#showErrors();
   }
 

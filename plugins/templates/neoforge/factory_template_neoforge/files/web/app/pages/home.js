@@ -5,7 +5,18 @@ import { listRows } from "../api.js";
 import { ago } from "../format.js";
 import { icon } from "../parts/icons.js";
 import { Part } from "../parts/part.js";
-import { entityNamed, inSentence, listHref, may, newHref, readableEntities, readableViews, rowHref, titleOf, viewHref } from "../schema.js";
+import {
+  entityNamed,
+  inSentence,
+  listHref,
+  may,
+  newHref,
+  readableEntities,
+  readableViews,
+  rowHref,
+  titleOf,
+  viewHref,
+} from "../schema.js";
 
 const COUNTED = 100;
 const LATEST = 3;
@@ -38,25 +49,37 @@ class HomePage extends Part {
     const views = readableViews();
     return html`
       <header class="head">
-        <div><h1 tabindex="-1">${model.name}</h1>${model.description ? html`<p>${model.description}</p>` : nothing}</div>
+        <div>
+          <h1 tabindex="-1">${model.name}</h1>
+          ${model.description ? html`<p>${model.description}</p>` : nothing}
+        </div>
       </header>
-      ${views.length ? html`
-        <section aria-labelledby="views">
-          <h2 id="views">Views</h2>
-          <ul class="tiles slim">${views.map((view) => this.#view(view))}</ul>
-        </section>` : nothing}
+      ${
+        views.length
+          ? html` <section aria-labelledby="views">
+              <h2 id="views">Views</h2>
+              <ul class="tiles slim">
+                ${views.map((view) => this.#view(view))}
+              </ul>
+            </section>`
+          : nothing
+      }
       <section aria-labelledby="entities">
         <h2 id="entities" class=${views.length ? "" : "unseen"}>Everything</h2>
-        <ul class="tiles">${readableEntities().map((entity) => this.#entity(entity))}</ul>
+        <ul class="tiles">
+          ${readableEntities().map((entity) => this.#entity(entity))}
+        </ul>
       </section>
     `;
   }
 
   #view(view) {
     return html`
-      <li><a class="card tile view" href=${viewHref(view)}>
-        ${icon(view.kind)}<span><b>${view.name}</b><small>${entityNamed(view.entity).plural}</small></span>
-      </a></li>
+      <li>
+        <a class="card tile view" href=${viewHref(view)}>
+          ${icon(view.kind)}<span><b>${view.name}</b><small>${entityNamed(view.entity).plural}</small></span>
+        </a>
+      </li>
     `;
   }
 
@@ -67,9 +90,13 @@ class HomePage extends Part {
         <div class="tile-head">
           <h3><a href=${listHref(entity)}>${entity.plural}</a></h3>
           ${counted && !counted.problem ? html`<b class="count" aria-label="${counted.number} in all">${counted.number}</b>` : nothing}
-          ${may("create", entity)
-            ? html`<a class="bare" href=${newHref(entity)} aria-label="New ${inSentence(entity.title)}">${icon("plus")}</a>`
-            : nothing}
+          ${
+            may("create", entity)
+              ? html`<a class="bare" href=${newHref(entity)} aria-label="New ${inSentence(entity.title)}"
+                  >${icon("plus")}</a
+                >`
+              : nothing
+          }
         </div>
         ${this.#latest(entity, counted)}
       </li>
@@ -82,9 +109,14 @@ class HomePage extends Part {
     if (!counted.latest.length) return html`<p class="faint">No ${inSentence(entity.plural)} yet.</p>`;
     return html`
       <ul class="latest">
-        ${counted.latest.map((row) => html`
-          <li><a href=${rowHref(entity, row.id)}>${titleOf(entity, row)}</a><time datetime=${row.created_at}>${ago(row.created_at)}</time></li>
-        `)}
+        ${counted.latest.map(
+          (row) => html`
+            <li>
+              <a href=${rowHref(entity, row.id)}>${titleOf(entity, row)}</a
+              ><time datetime=${row.created_at}>${ago(row.created_at)}</time>
+            </li>
+          `,
+        )}
       </ul>
     `;
   }

@@ -4,19 +4,37 @@ import { perform } from "../actions.js";
 import { listRows } from "../api.js";
 import { Loading } from "../loading.js";
 import { learnNames } from "../names.js";
-import { filterChips, filterControls, filterFields, filterText } from "../parts/filters.js";
+import { actionButton, problemCard, skeleton } from "../parts/buttons.js";
+import { filterChips, filterControls, filterFields } from "../parts/filters.js";
 import { icon } from "../parts/icons.js";
+import { heading, layoutSwitch, newLink } from "../parts/links.js";
 import { Part } from "../parts/part.js";
 import { showValue } from "../parts/values.js";
 import { go } from "../router.js";
-import { boardHref, fieldNamed, fieldsNamed, inSentence, listHref, may, mayRun, newHref, rowHref, titleOf, viewHref } from "../schema.js";
+import {
+  fieldNamed,
+  fieldsNamed,
+  inSentence,
+  listHref,
+  mayRun,
+  rowHref,
+  titleOf,
+  viewHref,
+} from "../schema.js";
 
 const PAUSE = 250;
 const UNSORTABLE = new Set(["json", "list", "many"]);
 const NUMBERS = new Set(["decimal", "float", "int"]);
 
 class ListPage extends Part {
-  static properties = { entity: {}, view: {}, query: {}, rows: { state: true }, next: { state: true }, narrowing: { state: true } };
+  static properties = {
+    entity: {},
+    view: {},
+    query: {},
+    rows: { state: true },
+    next: { state: true },
+    narrowing: { state: true },
+  };
 
   #loading = new Loading(this);
   #more = new Loading(this);
@@ -71,10 +89,21 @@ class ListPage extends Part {
   async #fetch(cursor) {
     const always = (this.view?.filter ?? []).map(({ key, value }) => [key, value]);
     const filters = [...always, ...this.#filters];
-    const page = await listRows(this.entity, { ...Object.fromEntries(filters), q: this.query.get("q"), sort: this.#sort, cursor });
+    const page = await listRows(this.entity, {
+      ...Object.fromEntries(filters),
+      q: this.query.get("q"),
+      sort: this.#sort,
+      cursor,
+    });
     const wanted = filters.map(([key, value]) => ({ [key]: value === "null" ? null : value }));
     await learnNames(this.#columns, page.items);
-    await learnNames(fieldsNamed(this.entity, filters.map(([key]) => key)).filter((field) => field.target), wanted);
+    await learnNames(
+      fieldsNamed(
+        this.entity,
+        filters.map(([key]) => key),
+      ).filter((field) => field.target),
+      wanted,
+    );
     return page;
   }
 
@@ -95,11 +124,7 @@ class ListPage extends Part {
     const { entity, view } = this;
     return html`
       <header class="head">
-        <div>
-          <h1 tabindex="-1">${view?.name ?? entity.plural}</h1>
-          ${view?.filter.length ? html`<p>${view.filter.map(({ key, value }) => filterText(entity, key, value)).join(" · ")}</p>` : nothing}
-          ${!view && entity.description ? html`<p>${entity.description}</p>` : nothing}
-        </div>
+        ${heading(entity, view)}
         <div class="buttons">${this.#buttons()}</div>
       </header>
       ${this.#toolbar()} ${this.#body()}
@@ -110,12 +135,9 @@ class ListPage extends Part {
     const { entity, view } = this;
     const actions = entity.actions.filter((action) => !action.onRow && mayRun(action));
     return html`
-      ${entity.groupBy && !view ? html`
-        <nav class="switch" aria-label="Layout">
-          <a href=${listHref(entity)} aria-current="page">${icon("list")}List</a><a href=${boardHref(entity)}>${icon("board")}Board</a>
-        </nav>` : nothing}
-      ${actions.map((action) => html`<button class="button" @click=${() => this.#act(action)}>${icon("play")}${action.label}</button>`)}
-      ${may("create", entity) ? html`<a class="button primary" href=${newHref(entity, this.#prefill())}>${icon("plus")}New ${inSentence(entity.title)}</a>` : nothing}
+      ${view ? nothing : layoutSwitch(entity, "list")}
+      ${actions.map((action) => actionButton(action, () => this.#act(action)))}
+      ${newLink(entity, this.#prefill())}
     `;
   }
 
@@ -132,25 +154,46 @@ class ListPage extends Part {
   #toolbar() {
     const { entity, query } = this;
     const canNarrow = filterFields(entity).length > 0;
-    const isText = entity.fields.some((field) => ["email", "text", "url"].includes(field.kind) && !field.secret);
+    const isText = entity.fields.some(
+      (field) => ["email", "text", "url"].includes(field.kind) && !field.secret,
+    );
     return html`
       <div class="toolbar">
-        ${isText ? html`
-          <label class="search">
-            <span class="unseen">Search ${inSentence(entity.plural)}</span>${icon("search")}
-            <input type="search" placeholder="Search" .value=${query.get("q") ?? ""} @input=${this.#typed} />
-          </label>` : nothing}
-        ${canNarrow ? html`
-          <button class="button" aria-expanded=${this.narrowing} aria-controls="narrow" @click=${() => (this.narrowing = !this.narrowing)}>
-            ${icon("filter")}Filter
-          </button>` : nothing}
+        ${
+          isText
+            ? html` <label class="search">
+                <span class="unseen">Search ${inSentence(entity.plural)}</span>${icon("search")}
+                <input
+                  type="search"
+                  placeholder="Search"
+                  .value=${query.get("q") ?? ""}
+                  @input=${this.#typed}
+                />
+              </label>`
+            : nothing
+        }
+        ${
+          canNarrow
+            ? html` <button
+                class="button"
+                aria-expanded=${this.narrowing}
+                aria-controls="narrow"
+                @click=${() => (this.narrowing = !this.narrowing)}
+              >
+                ${icon("filter")}Filter
+              </button>`
+            : nothing
+        }
         ${this.#sorter()}
         <p class="faint" role="status">${this.#counted()}</p>
       </div>
-      ${canNarrow ? html`
-        <div class="card narrow" id="narrow" ?hidden=${!this.narrowing}>
-          ${filterControls(entity, query, (key, value) => this.#set(key, value))}
-        </div>` : nothing}
+      ${
+        canNarrow
+          ? html` <div class="card narrow" id="narrow" ?hidden=${!this.narrowing}>
+              ${filterControls(entity, query, (key, value) => this.#set(key, value))}
+            </div>`
+          : nothing
+      }
       ${filterChips(entity, this.#filters, (key, value) => this.#set(key, value))}
     `;
   }
@@ -164,7 +207,10 @@ class ListPage extends Part {
   /** On a narrow screen the table has no headings to press. */
   #sorter() {
     const sortable = this.#columns.filter((field) => !UNSORTABLE.has(field.kind));
-    const choices = sortable.flatMap(({ name, label }) => [[name, `${label}, up`], [`-${name}`, `${label}, down`]]);
+    const choices = sortable.flatMap(({ name, label }) => [
+      [name, `${label}, up`],
+      [`-${name}`, `${label}, down`],
+    ]);
     return html`
       <select class="sorter" aria-label="Sort by" @change=${(event) => this.#set("sort", event.target.value)}>
         <option value="" ?selected=${!this.query.get("sort")}>Usual order</option>
@@ -181,24 +227,38 @@ class ListPage extends Part {
 
   #body() {
     if (this.#loading.problem) return problemCard(this.#loading.problem, () => this.#load());
-    if (!this.rows) return html`<div class="card skeleton rows" aria-label="Loading"><i></i><i></i><i></i><i></i><i></i></div>`;
+    if (!this.rows) return skeleton;
     if (!this.rows.length) return this.#empty();
     return html`
       <div class="card table-card" aria-busy=${this.#loading.busy}>${this.#table()}</div>
       ${this.#more.problem ? problemCard(this.#more.problem, () => this.#loadMore()) : nothing}
-      ${this.next ? html`<p class="centre"><button class="button" ?disabled=${this.#more.busy} @click=${this.#loadMore}>${this.#more.busy ? "Loading…" : "Load more"}</button></p>` : nothing}
+      ${this.next ? this.#moreButton() : nothing}
     `;
+  }
+
+  #moreButton() {
+    const { busy } = this.#more;
+    return html`<p class="centre">
+      <button class="button" ?disabled=${busy} @click=${this.#loadMore}>
+        ${busy ? "Loading…" : "Load more"}
+      </button>
+    </p>`;
   }
 
   #empty() {
     const { entity } = this;
     if (this.query.get("q") || this.#filters.length) {
-      return html`<div class="card empty"><p>Nothing matches.</p><button class="button" @click=${() => this.#show(new URLSearchParams())}>Clear search and filters</button></div>`;
+      return html`<div class="card empty">
+        <p>Nothing matches.</p>
+        <button class="button" @click=${() => this.#show(new URLSearchParams())}>
+          Clear search and filters
+        </button>
+      </div>`;
     }
     return html`
       <div class="card empty">
         <p>No ${inSentence(entity.plural)} yet.</p>
-        ${may("create", entity) ? html`<a class="button primary" href=${newHref(entity, this.#prefill())}>${icon("plus")}New ${inSentence(entity.title)}</a>` : nothing}
+        ${newLink(entity, this.#prefill())}
       </div>
     `;
   }
@@ -208,16 +268,24 @@ class ListPage extends Part {
     const named = columns.find((field) => field.name === this.entity.titleField);
     return html`
       <table>
-        <caption class="unseen">${this.view?.name ?? this.entity.plural}</caption>
+        <caption class="unseen">
+          ${this.view?.name ?? this.entity.plural}
+        </caption>
         <thead>
-          <tr>${named ? nothing : html`<th scope="col">${this.entity.title}</th>`}${columns.map((field) => this.#heading(field))}</tr>
+          <tr>
+            ${named ? nothing : html`<th scope="col">${this.entity.title}</th>`}${columns.map((field) => this.#heading(field))}
+          </tr>
         </thead>
         <tbody>
-          ${repeat(this.rows, (row) => row.id, (row) => html`
-            <tr>
-              ${named ? nothing : html`<th scope="row">${this.#link(row)}</th>`}
-              ${columns.map((field) => (field === named ? html`<th scope="row">${this.#link(row)}</th>` : this.#cell(field, row)))}
-            </tr>`)}
+          ${repeat(
+            this.rows,
+            (row) => row.id,
+            (row) =>
+              html` <tr>
+                ${named ? nothing : html`<th scope="row">${this.#link(row)}</th>`}
+                ${columns.map((field) => (field === named ? html`<th scope="row">${this.#link(row)}</th>` : this.#cell(field, row)))}
+              </tr>`,
+          )}
         </tbody>
       </table>
     `;
@@ -228,24 +296,19 @@ class ListPage extends Part {
   }
 
   #cell(field, row) {
-    return html`<td data-label=${field.label} class=${NUMBERS.has(field.kind) ? "number" : ""}>${showValue(this.entity, field, row)}</td>`;
+    const look = NUMBERS.has(field.kind) ? "number" : "";
+    return html`<td data-label=${field.label} class=${look}>${showValue(this.entity, field, row)}</td>`;
   }
 
   #heading(field) {
     const way = { [field.name]: "ascending", [`-${field.name}`]: "descending" }[this.#sort] ?? "none";
     const number = NUMBERS.has(field.kind) ? "number" : "";
     if (UNSORTABLE.has(field.kind)) return html`<th scope="col">${field.label}</th>`;
+    const next = way === "ascending" ? `-${field.name}` : field.name;
     return html`<th scope="col" class=${number} aria-sort=${way}>
-      <button class="sort" @click=${() => this.#set("sort", way === "ascending" ? `-${field.name}` : field.name)}>${field.label}${icon("down")}</button>
+      <button class="sort" @click=${() => this.#set("sort", next)}>${field.label}${icon("down")}</button>
     </th>`;
   }
 }
-
-export const problemCard = (problem, again) => html`
-  <div class="card empty" role="alert">
-    <p>${problem.message}</p>
-    <button class="button" @click=${again}>Try again</button>
-  </div>
-`;
 
 customElements.define("list-page", ListPage);

@@ -6,14 +6,29 @@ import { changeRow, deleteRow, getRow, listRows } from "../api.js";
 import { ago } from "../format.js";
 import { Loading } from "../loading.js";
 import { learnNames } from "../names.js";
+import { actionButton, problemCard, skeleton } from "../parts/buttons.js";
 import { confirm } from "../parts/dialogs.js";
 import { icon } from "../parts/icons.js";
+import { crumb, newLink } from "../parts/links.js";
 import { Part } from "../parts/part.js";
 import { toast } from "../parts/toasts.js";
-import { badge, isNothing, showValue } from "../parts/values.js";
+import { badges, isNothing, showValue } from "../parts/values.js";
 import { go } from "../router.js";
-import { editHref, entityNamed, fieldNamed, fits, hasStates, inSentence, labelOfValue, listHref, may, mayRun, movesFrom, newHref, rowHref, titleOf } from "../schema.js";
-import { problemCard } from "./list.js";
+import {
+  editHref,
+  entityNamed,
+  fieldNamed,
+  fits,
+  hasStates,
+  inSentence,
+  labelOfValue,
+  listHref,
+  may,
+  mayRun,
+  movesFrom,
+  rowHref,
+  titleOf,
+} from "../schema.js";
 
 const SHOWN = 5;
 
@@ -41,27 +56,39 @@ class RowPage extends Part {
   async #loadRelated() {
     const readable = this.entity.related.filter(({ entity }) => may("read", entityNamed(entity)));
     const lists = await Promise.allSettled(
-      readable.map(({ entity, field }) => listRows(entityNamed(entity), { [field]: this.rowId, sort: "-created_at", limit: SHOWN })),
+      readable.map(({ entity, field }) =>
+        listRows(entityNamed(entity), { [field]: this.rowId, sort: "-created_at", limit: SHOWN }),
+      ),
     );
-    this.related = readable.map((relation, index) => ({ ...relation, page: lists[index].value })).filter(({ page }) => page);
+    this.related = readable
+      .map((relation, index) => ({ ...relation, page: lists[index].value }))
+      .filter(({ page }) => page);
   }
 
   render() {
     const { value: row, problem } = this.#loading;
-    if (problem) return html`<h1 tabindex="-1">${this.entity.title}</h1>${problemCard(problem, () => this.#load())}`;
-    if (!row) return html`<h1 tabindex="-1" class="unseen">${this.entity.title}</h1><div class="card skeleton rows" aria-label="Loading"><i></i><i></i><i></i></div>`;
+    if (problem)
+      return html`<h1 tabindex="-1">${this.entity.title}</h1>
+        ${problemCard(problem, () => this.#load())}`;
+    if (!row)
+      return html`<h1 tabindex="-1" class="unseen">${this.entity.title}</h1>
+        ${skeleton}`;
     return html`
-      <nav class="crumbs" aria-label="Breadcrumb"><a href=${listHref(this.entity)}>${icon("back")}${this.entity.plural}</a></nav>
+      ${crumb(listHref(this.entity), this.entity.plural)}
       <header class="head">
         <div class="named">
           <h1 tabindex="-1">${titleOf(this.entity, row)}</h1>
-          ${this.entity.states.map(({ field }) => row[field] && badge(this.entity, fieldNamed(this.entity, field), row[field]))}
+          ${badges(this.entity, row)}
         </div>
         <div class="buttons">${this.#buttons(row)}</div>
       </header>
       ${this.#steps(row)}
-      <section class="card" aria-label="Details"><dl class="values">${this.#below.map((field) => this.#value(field, row))}</dl>
-        <p class="faint stamp">Created <time datetime=${row.created_at}>${ago(row.created_at)}</time>, changed <time datetime=${row.updated_at}>${ago(row.updated_at)}</time></p>
+      <section class="card" aria-label="Details">
+        <dl class="values">${this.#below.map((field) => this.#value(field, row))}</dl>
+        <p class="faint stamp">
+          Created <time datetime=${row.created_at}>${ago(row.created_at)}</time>, changed
+          <time datetime=${row.updated_at}>${ago(row.updated_at)}</time>
+        </p>
       </section>
       ${this.related.map((relation) => this.#related(relation))}
     `;
@@ -70,25 +97,32 @@ class RowPage extends Part {
   /** What the head of the page does not say already. */
   get #below() {
     const { titleField, fields } = this.entity;
-    return fields.filter(({ name, secret }) => !secret && name !== titleField && !hasStates(this.entity, name));
+    return fields.filter(
+      ({ name, secret }) => !secret && name !== titleField && !hasStates(this.entity, name),
+    );
   }
 
   #value(field, row) {
     const wide = (field.long || field.kind === "json") && !isNothing(row[field.name]);
-    return html`<div class=${wide ? "wide" : ""}><dt>${field.label}</dt><dd class=${field.long ? "prose" : ""}>${showValue(this.entity, field, row)}</dd></div>`;
+    return html`<div class=${wide ? "wide" : ""}>
+      <dt>${field.label}</dt>
+      <dd class=${field.long ? "prose" : ""}>${showValue(this.entity, field, row)}</dd>
+    </div>`;
   }
 
   #buttons(row) {
     const { entity } = this;
     return html`
-      ${this.#actions(row).map((action) => html`<button class="button" @click=${() => this.#act(action, row)}>${icon("play")}${action.label}</button>`)}
+      ${this.#actions(row).map((action) => actionButton(action, () => this.#act(action, row)))}
       ${may("update", entity) ? html`<a class="button" href=${editHref(entity, row.id)}>${icon("edit")}Edit</a>` : nothing}
       ${may("delete", entity) ? html`<button class="button danger-quiet" @click=${() => this.#delete(row)}>${icon("trash")}Delete</button>` : nothing}
     `;
   }
 
   #actions(row) {
-    return this.entity.actions.filter((action) => action.onRow && mayRun(action) && fits(action, this.entity, row));
+    return this.entity.actions.filter(
+      (action) => action.onRow && mayRun(action) && fits(action, this.entity, row),
+    );
   }
 
   /** Where the row's states let it go from here, except where an action already leads. */
@@ -110,25 +144,29 @@ class RowPage extends Part {
   #related({ entity: name, field: fieldName, page }) {
     const entity = entityNamed(name);
     const several = this.entity.related.filter((each) => each.entity === name).length > 1;
-    const title = several ? `${entity.plural} (${inSentence(fieldNamed(entity, fieldName).label)})` : entity.plural;
+    const title = several
+      ? `${entity.plural} (${inSentence(fieldNamed(entity, fieldName).label)})`
+      : entity.plural;
     const here = { [fieldName]: this.rowId };
     return html`
       <section class="card related" aria-label=${title}>
         <div class="tile-head">
           <h2><a href=${listHref(entity, here)}>${title}</a></h2>
-          ${may("create", entity) ? html`<a class="button small" href=${newHref(entity, here)}>${icon("plus")}Add ${inSentence(entity.title)}</a>` : nothing}
+          ${newLink(entity, here, { verb: "Add", look: "small" })}
         </div>
-        ${page.items.length ? html`<ul class="latest">${page.items.map((row) => this.#relatedRow(entity, row))}</ul>` : html`<p class="faint">None yet.</p>`}
+        ${page.items.length ? nothing : html`<p class="faint">None yet.</p>`}
+        <ul class="latest">
+          ${page.items.map((row) => this.#relatedRow(entity, row))}
+        </ul>
         ${page.next ? html`<p><a href=${listHref(entity, here)}>See all</a></p>` : nothing}
       </section>
     `;
   }
 
   #relatedRow(entity, row) {
-    const states = entity.states.filter(({ field }) => row[field]);
     return html`<li>
       <a href=${rowHref(entity, row.id)}>${titleOf(entity, row)}</a>
-      ${states.map(({ field }) => badge(entity, fieldNamed(entity, field), row[field]))}
+      ${badges(entity, row)}
       <time datetime=${row.created_at}>${ago(row.created_at)}</time>
     </li>`;
   }
@@ -162,9 +200,11 @@ class RowPage extends Part {
     try {
       await deleteRow(this.entity, row.id);
       toast(`${title} is deleted.`);
-      go(listHref(this.entity), { replace: true });
+      if (this.isConnected) go(listHref(this.entity), { replace: true });
     } catch (problem) {
-      toast(problem.status === 409 ? `${title} is still in use. ${problem.message}` : problem.message, { tone: "bad" });
+      toast(problem.status === 409 ? `${title} is still in use. ${problem.message}` : problem.message, {
+        tone: "bad",
+      });
     }
   }
 }

@@ -14,12 +14,17 @@ class SignInPage extends Part {
         <img src="icon.svg" alt="" width="44" height="44" />
         <h1 tabindex="-1">Sign in to ${model.name}</h1>
         ${said ? html`<p class="notice bad" role="alert">${said}</p>` : nothing}
-        <div class="field"><label for="email">Email</label><input id="email" name="email" type="email" autocomplete="username" required /></div>
+        <div class="field">
+          <label for="email">Email</label
+          ><input id="email" name="email" type="email" autocomplete="username" required />
+        </div>
         <div class="field">
           <label for="password">Password</label>
           <input id="password" name="password" type="password" autocomplete="current-password" required />
         </div>
-        <button class="button primary" ?disabled=${this.busy}>${this.busy ? "Signing in…" : "Sign in"}</button>
+        <button class="button primary" ?disabled=${this.busy}>
+          ${this.busy ? "Signing in…" : "Sign in"}
+        </button>
       </form>
     `;
   }

@@ -16,7 +16,12 @@ export const fillIn = (form) => host.open({ kind: "form", ...form });
 export const show = (content) => host.open({ kind: "show", ...content });
 
 class DialogHost extends Part {
-  static properties = { shown: { state: true }, errors: { state: true }, general: { state: true }, busy: { state: true } };
+  static properties = {
+    shown: { state: true },
+    errors: { state: true },
+    general: { state: true },
+    busy: { state: true },
+  };
 
   #drafts = new Map();
 
@@ -43,15 +48,18 @@ class DialogHost extends Part {
   render() {
     return html`
       <dialog aria-labelledby="dialog-title" @close=${() => this.#answer(null)}>
-        ${this.shown ? html`
-          <form method="dialog" novalidate @submit=${this.#submit}>
-            <h2 id="dialog-title">${this.shown.title}</h2>
-            ${this.shown.text ? html`<p>${this.shown.text}</p>` : nothing}
-            ${this.general ? html`<p class="notice bad" role="alert">${this.general}</p>` : nothing}
-            ${this.shown.content ?? nothing}
-            ${(this.shown.fields ?? []).map((field, index) => this.#field(field, index))}
-            <div class="buttons">${this.#buttons()}</div>
-          </form>` : nothing}
+        ${
+          this.shown
+            ? html` <form method="dialog" novalidate @submit=${this.#submit}>
+                <h2 id="dialog-title">${this.shown.title}</h2>
+                ${this.shown.text ? html`<p>${this.shown.text}</p>` : nothing}
+                ${this.general ? html`<p class="notice bad" role="alert">${this.general}</p>` : nothing}
+                ${this.shown.content ?? nothing}
+                ${(this.shown.fields ?? []).map((field, index) => this.#field(field, index))}
+                <div class="buttons">${this.#buttons()}</div>
+              </form>`
+            : nothing
+        }
       </dialog>
     `;
   }
@@ -60,7 +68,9 @@ class DialogHost extends Part {
     const { kind, verb, keep = "Cancel", danger } = this.shown;
     if (kind === "show") return html`<button class="button primary" autofocus>Close</button>`;
     return html`
-      <button type="button" class="button" ?autofocus=${danger} @click=${() => this.#answer(null)}>${keep}</button>
+      <button type="button" class="button" ?autofocus=${danger} @click=${() => this.#answer(null)}>
+        ${keep}
+      </button>
       <button class="button ${danger ? "danger" : "primary"}" ?disabled=${this.busy}>${verb}</button>
     `;
   }
@@ -88,7 +98,10 @@ class DialogHost extends Part {
       return this.#answer(await this.shown.send(body));
     } catch (problem) {
       this.errors = new Map(problem.errors.map(({ field, message }) => [field, message]));
-      this.general = problem.errors.every(({ field }) => this.#drafts.has(field)) && this.errors.size ? "" : problem.message;
+      this.general =
+        problem.errors.every(({ field }) => this.#drafts.has(field)) && this.errors.size
+          ? ""
+          : problem.message;
     }
     this.busy = false;
     return undefined;

@@ -15,10 +15,12 @@ export function fieldControl(field, place) {
   const hint = hintOf(field, place.row);
   const described = [hint && `${id}-hint`, error && `${id}-error`].filter(Boolean).join(" ") || undefined;
   const control = controlOf(field)(field, { ...place, described });
-  const label = html`<label for=${id}>${field.label}${field.optional ? html` <span class="optional">optional</span>` : nothing}</label>`;
+  const mark = field.optional ? html` <span class="optional">optional</span>` : nothing;
+  const label = html`<label for=${id}>${field.label}${mark}</label>`;
+  const isCheckbox = field.kind === "bool" && !field.optional;
   return html`
-    <div class="field ${field.kind} ${isWide(field) ? "wide" : ""}">
-      ${field.kind === "bool" && !field.optional ? html`<div class="check">${control}<label for=${id}>${field.label}</label></div>` : html`${label}${control}`}
+    <div class="field ${isWide(field) ? "wide" : ""}">
+      ${isCheckbox ? html`<div class="check">${control}${label}</div>` : html`${label}${control}`}
       ${hint ? html`<p class="hint" id="${id}-hint">${hint}</p>` : nothing}
       ${error ? html`<p class="error" id="${id}-error">${error}</p>` : nothing}
     </div>
@@ -83,8 +85,18 @@ const isText = (field) => field.kind === "text";
 
 /** A field with states offers only where the row may go from here. */
 function choice(field, { id, draft, error, described, entity, row, onInput }) {
-  const values = field.kind === "bool" ? [{ value: "true", label: "Yes" }, { value: "false", label: "No" }] : field.values;
-  const offered = row && entity ? values.filter(({ value }) => canMove(entity, field.name, row[field.name], value)) : values;
+  const values =
+    field.kind === "bool"
+      ? [
+          { value: "true", label: "Yes" },
+          { value: "false", label: "No" },
+        ]
+      : field.values;
+  const offered =
+    row && entity
+      ? values.filter(({ value }) => canMove(entity, field.name, row[field.name], value))
+      : values;
+  const none = field.optional ? "None" : "Choose…";
   return html`<select
     id=${id}
     ?required=${field.required}
@@ -92,7 +104,7 @@ function choice(field, { id, draft, error, described, entity, row, onInput }) {
     aria-describedby=${described ?? nothing}
     @change=${(event) => onInput(event.target.value)}
   >
-    ${field.optional || draft === "" ? html`<option value="" ?selected=${draft === ""}>${field.optional ? "None" : "Choose…"}</option>` : nothing}
+    ${field.optional || draft === "" ? html`<option value="" ?selected=${draft === ""}>${none}</option>` : nothing}
     ${offered.map(({ value, label }) => html`<option value=${value} ?selected=${value === draft}>${label}</option>`)}
   </select>`;
 }

@@ -80,9 +80,18 @@ class RowPicker extends Part {
             @click=${() => this.open || this.#search("", 0)}
             @keydown=${this.#key}
           />
-          ${this.clearable && this.value && !this.multiple
-            ? html`<button type="button" class="bare" aria-label="Clear ${this.label}" @click=${() => this.#choose(null)}>${icon("close")}</button>`
-            : nothing}
+          ${
+            this.clearable && this.value && !this.multiple
+              ? html`<button
+                  type="button"
+                  class="bare"
+                  aria-label="Clear ${this.label}"
+                  @click=${() => this.#choose(null)}
+                >
+                  ${icon("close")}
+                </button>`
+              : nothing
+          }
         </div>
         ${this.#list()}
       </div>
@@ -96,7 +105,14 @@ class RowPicker extends Part {
         ${this.#chosen.map((id) => {
           const name = nameOf(this.#entity, id);
           return html`<li class="chip">
-            ${name}<button type="button" class="bare" aria-label="Remove ${name}" @click=${() => this.#drop(id)}>${icon("close")}</button>
+            ${name}<button
+              type="button"
+              class="bare"
+              aria-label="Remove ${name}"
+              @click=${() => this.#drop(id)}
+            >
+              ${icon("close")}
+            </button>
           </li>`;
         })}
       </ul>
@@ -105,16 +121,28 @@ class RowPicker extends Part {
 
   #list() {
     return html`
-      <ul class="offers" role="listbox" id="${this.controlId}-offers" aria-label=${this.#entity.plural} ?hidden=${!this.open}>
-        ${repeat(this.offers, (row) => row.id, (row, index) => html`
-          <li
-            role="option"
-            id="${this.controlId}-${index}"
-            aria-selected=${index === this.active}
-            @pointerdown=${(event) => event.preventDefault()}
-            @click=${() => this.#choose(row)}
-          >${titleOf(this.#entity, row)}</li>
-        `)}
+      <ul
+        class="offers"
+        role="listbox"
+        id="${this.controlId}-offers"
+        aria-label=${this.#entity.plural}
+        ?hidden=${!this.open}
+      >
+        ${repeat(
+          this.offers,
+          (row) => row.id,
+          (row, index) => html`
+            <li
+              role="option"
+              id="${this.controlId}-${index}"
+              aria-selected=${index === this.active}
+              @pointerdown=${(event) => event.preventDefault()}
+              @click=${() => this.#choose(row)}
+            >
+              ${titleOf(this.#entity, row)}
+            </li>
+          `,
+        )}
         ${this.offers.length ? nothing : html`<li role="option" aria-disabled="true" aria-selected="false" class="nothing">Nothing found</li>`}
       </ul>
     `;
@@ -144,7 +172,8 @@ class RowPicker extends Part {
     const step = { ArrowDown: 1, ArrowUp: -1 }[event.key];
     if (step && !this.open) this.#search(this.typed ?? "", 0);
     else if (step) this.active = (this.active + step + this.offers.length) % Math.max(this.offers.length, 1);
-    else if (event.key === "Enter" && this.open && this.offers[this.active]) this.#choose(this.offers[this.active]);
+    else if (event.key === "Enter" && this.open && this.offers[this.active])
+      this.#choose(this.offers[this.active]);
     else if (event.key === "Escape" && this.open) this.#close();
     else if (event.key === "Backspace" && !this.typed && this.#chosen.length) this.#drop(this.#chosen.at(-1));
     else return;

@@ -25,7 +25,9 @@ class ThemeSwitch extends Part {
 
   render() {
     const other = this.#isDark ? "light" : "dark";
-    return html`<button class="bare" aria-label="Use the ${other} theme" @click=${() => this.#use(other)}>${icon(this.#isDark ? "sun" : "moon")}</button>`;
+    return html`<button class="bare" aria-label="Use the ${other} theme" @click=${() => this.#use(other)}>
+      ${icon(this.#isDark ? "sun" : "moon")}
+    </button>`;
   }
 
   #use(theme) {

@@ -37,7 +37,11 @@ class ToastList extends Part {
   render() {
     return html`
       <div class="toasts" role="status" aria-live="polite">
-        ${repeat(this.toasts, (each) => each.id, (each) => this.#toast(each))}
+        ${repeat(
+          this.toasts,
+          (each) => each.id,
+          (each) => this.#toast(each),
+        )}
       </div>
     `;
   }
@@ -48,7 +52,9 @@ class ToastList extends Part {
         ${icon(tone === "bad" ? "alert" : "check")}
         <p>${message}</p>
         ${action ? html`<button class="link" @click=${() => this.#act(id, action)}>${action.label}</button>` : nothing}
-        <button class="bare" aria-label="Close message" @click=${() => this.#close(id)}>${icon("close")}</button>
+        <button class="bare" aria-label="Close message" @click=${() => this.#close(id)}>
+          ${icon("close")}
+        </button>
       </div>
     `;
   }
