@@ -1,11 +1,8 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Callable
-from pathlib import Path
 
-import jsonschema
 import msgspec
 import pytest
 from hypothesis import given
@@ -16,136 +13,21 @@ from factory_core.builds.harvest import (
     Contribution,
     Evidence,
     FailureRow,
-    RunFacts,
     make_report,
-    report_json,
-    report_markdown,
-    report_schema,
-    with_run,
 )
 from factory_core.contracts.agent import CaseResult, GateResult
 from factory_core.contracts.blueprint import (
-    AcceptanceCase,
     Blueprint,
     Constraints,
-    CrudCall,
-    Endpoint,
-    Entity,
-    Field,
-    FieldKind,
     Node,
     NodeState,
-    Project,
-    Requirement,
     RequirementState,
-    View,
 )
 from factory_core.contracts.plan import Team
-from factory_core.contracts.template import Manifest, TemplatePackage, ToolchainSpec, WorkSpec
+from factory_core.contracts.template import TemplatePackage
 from factory_core.planning import HierarchicalPlanner
 
 replace = msgspec.structs.replace
-SCHEMA = Path(__file__).parents[3] / "docs" / "reference" / "build-report.schema.json"
-PASSED = (
-    GateResult(name="contract tests", passed=True, figure="21 tests"),
-    GateResult(name="coverage", passed=True, figure="91.4 %", limit=">= 85 %"),
-)
-RUN = RunFacts(
-    build="b-1",
-    host="here",
-    seconds=12.5,
-    nano_usd=0,
-    task_seconds={"models/Card": 0.4},
-    log_tail=("done", "```"),
-)
-
-
-def blueprint_of(**changes: object) -> Blueprint:
-    card = Entity(
-        name="Card",
-        path="/cards",
-        fields=(Field(name="title", kind=FieldKind.TEXT, requirements=("R-field",)),),
-    )
-    fields: dict[str, object] = {
-        "project": Project(name="Taskboard", slug="taskboard"),
-        "entities": (card,),
-        "endpoints": (
-            Endpoint(
-                method="POST",
-                path="/cards/{id}/finish",
-                call=CrudCall.ACTION,
-                entity="Card",
-                requirements=("R-case",),
-            ),
-            Endpoint(method="POST", path="/magic", call=CrudCall.STUB, requirements=("R-stub",)),
-            Endpoint(
-                method="GET", path="/cards", call=CrudCall.LIST, entity="Card", requirements=("R-crud",)
-            ),
-        ),
-        "views": (View(name="Board view", lists="Card"),),
-        "requirements": tuple(
-            Requirement(id=name, text=f"Text of {name}.", by=by, line=line)
-            for line, (name, by) in enumerate(
-                {
-                    "R-case": (),
-                    "R-field": (),
-                    "R-stub": (),
-                    "R-crud": (),
-                    "R-by": ("Card.title",),
-                    "R-by-view": ("Board view",),
-                    "R-by-crud": ("PATCH /cards/{id}",),
-                    "R-by-case": ("told by the requirement",),
-                    "R-alone": (),
-                }.items(),
-                start=10,
-            )
-        ),
-        "acceptance": (
-            AcceptanceCase(name="finishing", steps=(), requirements=("R-case",)),
-            AcceptanceCase(name="told by the requirement", steps=()),
-        ),
-    }
-    return Blueprint(**{**fields, **changes})  # type: ignore[arg-type]  # the tests name real fields
-
-
-MANIFEST = Manifest(
-    name="small",
-    version="1",
-    title="Small",
-    toolchain=ToolchainSpec(lock="lock"),
-    technology={"Docker": "any", "FastAPI": "0.116.1", "python": "3.11", "sqlalchemy": "2.0.41"},
-    work=(
-        WorkSpec(name="skeleton", agent="builder"),
-        WorkSpec(name="models", agent="builder", each="entity"),
-        WorkSpec(name="actions", agent="builder", each="endpoint"),
-        WorkSpec(name="checks", agent="tester", each="entity", stage="test"),
-    ),
-)
-CASES = (CaseResult(name="finishing", passed=True), CaseResult(name="told by the requirement", passed=True))
-
-
-@pytest.fixture
-def evidence(made: Callable[..., Contribution]) -> Callable[..., Evidence]:
-    def make(blueprint: Blueprint | None = None, **changes: object) -> Evidence:
-        blueprint = blueprint or blueprint_of()
-        template = TemplatePackage(manifest=MANIFEST, root=Path("x"), digest="0")
-        fields: dict[str, object] = {
-            "blueprint": blueprint,
-            "plan": HierarchicalPlanner().plan(blueprint, template),
-            "manifest": MANIFEST,
-            "contributions": (
-                made("skeleton", "README.md", "app/main.py"),
-                made("models/Card", "app/models/card.py"),
-                made("actions/post-cards-id-finish/debugger/1", "app/actions/finish.py"),
-                made("checks/Card", "tests/test_card.py"),
-            ),
-            "gates": PASSED,
-            "cases": CASES,
-            "versions": {"studio": "0.1.0", "template": "small 1"},
-        }
-        return Evidence(**{**fields, **changes})  # type: ignore[arg-type]  # the tests name real fields
-
-    return make
 
 
 def state(report: BuildReport, name: str) -> RequirementState:
@@ -159,7 +41,7 @@ class TestRequirements:
         assert row.evidence == ('case "finishing" passed', "code: app/actions/finish.py")
 
     def test_a_failing_case_fails_even_beside_passing_ones(self, evidence: Callable[..., Evidence]) -> None:
-        broken = (*CASES, CaseResult(name="finishing", passed=False))
+        broken = (*evidence().cases, CaseResult(name="finishing", passed=False))
         assert state(make_report(evidence(cases=broken)), "R-case") is RequirementState.FAILED
 
     def test_a_case_that_did_not_run_proves_nothing(self, evidence: Callable[..., Evidence]) -> None:
@@ -181,7 +63,7 @@ class TestRequirements:
     def test_without_code_or_contract_tests_nothing_is_built(
         self, evidence: Callable[..., Evidence], made: Callable[..., Contribution], name: str
     ) -> None:
-        failing = (replace(PASSED[0], passed=False),)
+        failing = (replace(evidence().gates[0], passed=False),)
         only_tests = (made("checks/Card", "tests/test_card.py"),)
         for broken in (evidence(gates=failing), evidence(gates=()), evidence(contributions=only_tests)):
             assert state(make_report(broken), name) is RequirementState.NOT_UNDERSTOOD
@@ -225,14 +107,20 @@ class TestNodes:
         ],
     )
     def test_a_node_ends_as_what_became_of_it(
-        self, evidence: Callable[..., Evidence], part: str, expected: NodeState
+        self,
+        evidence: Callable[..., Evidence],
+        blueprint_of: Callable[..., Blueprint],
+        part: str,
+        expected: NodeState,
     ) -> None:
         blueprint = blueprint_of(
             nodes=(Node(path="a.b", line=3, part=part),), technology={"fastapi": "0.109+", "celery": "5.3+"}
         )
         assert make_report(evidence(blueprint)).nodes[0].state is expected
 
-    def test_a_line_the_planner_used_is_applied(self, evidence: Callable[..., Evidence]) -> None:
+    def test_a_line_the_planner_used_is_applied(
+        self, evidence: Callable[..., Evidence], blueprint_of: Callable[..., Blueprint]
+    ) -> None:
         given_ = evidence(
             blueprint_of(nodes=(Node(path="meta.x", line=1, part="hint"), Node(path="y", line=2)))
         )
@@ -246,12 +134,13 @@ class TestNodes:
         "part", ["entity:Card", "endpoint:POST /cards/{id}/finish", "constraint:min_test_coverage"]
     )
     def test_failing_gates_and_cases_fail_their_nodes(
-        self, evidence: Callable[..., Evidence], part: str
+        self, evidence: Callable[..., Evidence], blueprint_of: Callable[..., Blueprint], part: str
     ) -> None:
-        broken = evidence(
-            blueprint_of(nodes=(Node(path="a", line=1, part=part),)),
-            gates=tuple(replace(gate, passed=False) for gate in PASSED),
-            cases=tuple(replace(case, passed=False) for case in CASES),
+        fine = evidence(blueprint_of(nodes=(Node(path="a", line=1, part=part),)))
+        broken = replace(
+            fine,
+            gates=tuple(replace(gate, passed=False) for gate in fine.gates),
+            cases=tuple(replace(case, passed=False) for case in fine.cases),
         )
         assert make_report(broken).nodes[0].state is NodeState.FAILED
 
@@ -272,14 +161,20 @@ class TestNodes:
             unique_by=lambda item: item[0],
         )
     )
-    def test_every_node_is_accounted_for_exactly_once(self, nodes: list[tuple[str, str]]) -> None:
+    def test_every_node_is_accounted_for_exactly_once(
+        self,
+        blueprint_of: Callable[..., Blueprint],
+        small_template: TemplatePackage,
+        nodes: list[tuple[str, str]],
+    ) -> None:
         blueprint = blueprint_of(
             nodes=tuple(Node(path=path, line=line, part=part) for line, (path, part) in enumerate(nodes, 1))
         )
-        plan = HierarchicalPlanner().plan(
-            blueprint, TemplatePackage(manifest=MANIFEST, root=Path("x"), digest="0")
+        plan = HierarchicalPlanner().plan(blueprint, small_template)
+        gates = (GateResult(name="contract tests", passed=True),)
+        report = make_report(
+            Evidence(blueprint=blueprint, plan=plan, manifest=small_template.manifest, gates=gates)
         )
-        report = make_report(Evidence(blueprint=blueprint, plan=plan, manifest=MANIFEST, gates=PASSED))
         assert [(row.path, row.line) for row in report.nodes] == [(n.path, n.line) for n in blueprint.nodes]
 
 
@@ -295,7 +190,9 @@ class TestProduct:
             ("b", digests[1], "models/Card"),
         ]
 
-    def test_technology_is_compared_by_name_and_version(self, evidence: Callable[..., Evidence]) -> None:
+    def test_technology_is_compared_by_name_and_version(
+        self, evidence: Callable[..., Evidence], blueprint_of: Callable[..., Blueprint]
+    ) -> None:
         wanted = {
             "fastapi": "0.109+",
             "python": "3.12+",
@@ -312,7 +209,9 @@ class TestProduct:
             ("celery", ""),
         ]
 
-    def test_deliverables_are_found_by_path_name_or_pattern(self, evidence: Callable[..., Evidence]) -> None:
+    def test_deliverables_are_found_by_path_name_or_pattern(
+        self, evidence: Callable[..., Evidence], blueprint_of: Callable[..., Blueprint]
+    ) -> None:
         named = ("README.md", "card.py", "tests/*.py", "LICENSE")
         rows = make_report(evidence(blueprint_of(deliverables=named))).deliverables
         assert {row.name: row.path for row in rows} == {
@@ -324,7 +223,10 @@ class TestProduct:
         assert [row.present for row in rows] == [True, True, True, False]
 
     def test_what_must_not_be_built_is_searched_for(
-        self, evidence: Callable[..., Evidence], made: Callable[..., Contribution]
+        self,
+        evidence: Callable[..., Evidence],
+        blueprint_of: Callable[..., Blueprint],
+        made: Callable[..., Contribution],
     ) -> None:
         blueprint = blueprint_of(do_not_build=("❌ Blockchain integration (not needed)", "❌ (nothing)"))
         assert all(row.respected for row in make_report(evidence(blueprint)).do_not_build)
@@ -334,7 +236,10 @@ class TestProduct:
         assert row.found == ("app/integrations/blockchain_integration.py",)
 
     def test_targets_are_reported_with_their_gap(
-        self, evidence: Callable[..., Evidence], made: Callable[..., Contribution]
+        self,
+        evidence: Callable[..., Evidence],
+        blueprint_of: Callable[..., Blueprint],
+        made: Callable[..., Contribution],
     ) -> None:
         source = made("models/Card", "a.py", content=b"one\n\n  \ntwo\n")
         given_ = evidence(
@@ -367,103 +272,17 @@ class TestVerdict:
         assert report.failures
 
     @pytest.mark.parametrize(
-        "change",
+        "spoil",
         [
-            {"gates": ()},
-            {"gates": (PASSED[0], replace(PASSED[1], passed=False))},
-            {"cases": CASES[:1]},
-            {"cases": (CASES[0], replace(CASES[1], passed=False))},
-            {"failures": (FailureRow(task="models/Card", reason="no"),)},
+            lambda fine: replace(fine, gates=()),
+            lambda fine: replace(fine, gates=(fine.gates[0], replace(fine.gates[1], passed=False))),
+            lambda fine: replace(fine, cases=fine.cases[:1]),
+            lambda fine: replace(fine, cases=(fine.cases[0], replace(fine.cases[1], passed=False))),
+            lambda fine: replace(fine, failures=(FailureRow(task="models/Card", reason="no"),)),
         ],
+        ids=["no gates", "a failing gate", "a case that did not run", "a failing case", "a failed task"],
     )
     def test_anything_missing_or_failed_fails_it(
-        self, evidence: Callable[..., Evidence], change: dict[str, object]
+        self, evidence: Callable[..., Evidence], spoil: Callable[[Evidence], Evidence]
     ) -> None:
-        assert not make_report(evidence(**change)).passed
-
-
-class TestForm:
-    def test_equal_evidence_gives_equal_bytes(self, evidence: Callable[..., Evidence]) -> None:
-        assert report_json(make_report(evidence())) == report_json(make_report(evidence()))
-
-    def test_json_is_canonical(self, evidence: Callable[..., Evidence]) -> None:
-        text = report_json(make_report(evidence())).decode()
-        document = json.loads(text)
-        assert text == json.dumps(document, indent=2, sort_keys=True, ensure_ascii=False) + "\n"
-        assert {
-            "requirements",
-            "nodes",
-            "files",
-            "gates",
-            "acceptance",
-            "assumptions",
-            "plan",
-            "versions",
-        } <= set(document)
-        assert set(document["plan"]) == {"tasks", "agents", "scale"}
-
-    def test_only_the_copy_beside_the_archive_tells_of_the_run(
-        self, evidence: Callable[..., Evidence]
-    ) -> None:
-        report = make_report(evidence())
-        assert "run" not in json.loads(report_json(report))
-        beside = json.loads(report_json(with_run(report, RUN)))
-        assert beside.pop("run")["host"] == "here"
-        assert beside == json.loads(report_json(report))
-
-    def test_the_published_schema_is_up_to_date(self) -> None:
-        assert SCHEMA.read_bytes() == report_schema()
-
-    def test_reports_follow_the_schema_and_the_schema_refuses_others(
-        self, evidence: Callable[..., Evidence]
-    ) -> None:
-        schema = json.loads(report_schema())
-        jsonschema.Draft202012Validator.check_schema(schema)
-        for report in (make_report(evidence()), with_run(make_report(evidence()), RUN)):
-            document = json.loads(report_json(report))
-            jsonschema.validate(document, schema)
-            assert msgspec.json.decode(report_json(report), type=BuildReport) == report
-        document["requirements"][0]["state"] = "done"
-        with pytest.raises(jsonschema.ValidationError):
-            jsonschema.validate(document, schema)
-        del document["requirements"]
-        with pytest.raises(jsonschema.ValidationError):
-            jsonschema.validate(document, schema)
-
-    def test_the_page_begins_with_the_requirements(self, evidence: Callable[..., Evidence]) -> None:
-        page = report_markdown(make_report(evidence())).decode()
-        assert page.index("## Requirements") < page.index("## Gates")
-        assert (
-            '| R-case: Text of R-case. | ✓ proven | case "finishing" passed; code: app/actions/finish.py | 10 |'
-            in page
-        )
-        assert "## This run" not in page
-
-    def test_a_build_without_cases_does_not_claim_any(self, evidence: Callable[..., Evidence]) -> None:
-        report = make_report(evidence(blueprint_of(acceptance=())))
-        assert report.passed
-        assert b"The spec has no acceptance cases." in report_markdown(report)
-
-    def test_long_and_odd_evidence_stays_readable(
-        self, evidence: Callable[..., Evidence], made: Callable[..., Contribution]
-    ) -> None:
-        many = made("models/Card", *(f"app/models/card{n}.py" for n in range(9)))
-        page = report_markdown(make_report(evidence(contributions=(many,)))).decode()
-        assert "app/models/card3.py and 5 more" in page
-
-    def test_text_of_the_spec_forms_no_markup(self, evidence: Callable[..., Evidence]) -> None:
-        hostile = Requirement(id="R-1", text="a | b\n# head <script>alert(1)</script> [x](javascript:y) `c`")
-        page = report_markdown(make_report(evidence(blueprint_of(requirements=(hostile,))))).decode()
-        row = next(line for line in page.splitlines() if "R-1" in line)
-        assert "<script>" not in page
-        assert row.count(" | ") == 3
-        assert "\\[x\\]" in row
-        assert "\n# head" not in page
-
-    def test_a_failed_build_with_its_run_is_readable(self, evidence: Callable[..., Evidence]) -> None:
-        failed = make_report(evidence(failures=(FailureRow(task="models/Card", reason="it broke"),)))
-        page = report_markdown(with_run(failed, RUN)).decode()
-        assert "**Failed**" in page
-        assert "| models/Card | it broke |" in page
-        assert "\n    done\n" in page
-        assert "| models/Card | 0.40 |" in page
+        assert not make_report(spoil(evidence())).passed
