@@ -17,7 +17,21 @@ def test_ordinary_paths_are_taken(path: str) -> None:
 
 @pytest.mark.parametrize(
     "path",
-    ["", "/etc/passwd", "../x", "a/../b", "a//b", "a/./b", "a\\b", "c:x", "a\x00b", "a\nb", ".git/config", "x/.GIT/y", "a /b"],
+    [
+        "",
+        "/etc/passwd",
+        "../x",
+        "a/../b",
+        "a//b",
+        "a/./b",
+        "a\\b",
+        "c:x",
+        "a\x00b",
+        "a\nb",
+        ".git/config",
+        "x/.GIT/y",
+        "a /b",
+    ],
 )
 def test_a_path_that_could_mean_something_else_is_refused(path: str) -> None:
     with pytest.raises(PathRefused):

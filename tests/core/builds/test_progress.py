@@ -31,7 +31,13 @@ def plan() -> Plan:
     )
     quote = Quote(tasks=3, agents=2, total_seconds=6, critical_seconds=4)
     return Plan(
-        tasks=tasks, teams=(), phases=("build",), critical_path=(), quote=quote, scale=1.0, paradigm="hierarchical"
+        tasks=tasks,
+        teams=(),
+        phases=("build",),
+        critical_path=(),
+        quote=quote,
+        scale=1.0,
+        paradigm="hierarchical",
     )
 
 
@@ -68,7 +74,9 @@ def test_the_end_of_the_build_carries_its_state_and_reason(progress: Progress) -
     assert (progress.state, progress.reason) == (BuildState.FAILED, "a gate")
 
 
-@given(st.lists(st.tuples(st.sampled_from(TASK_KINDS), st.sampled_from(NAMES)), max_size=30), st.integers(0, 30))
+@given(
+    st.lists(st.tuples(st.sampled_from(TASK_KINDS), st.sampled_from(NAMES)), max_size=30), st.integers(0, 30)
+)
 def test_any_prefix_folds_and_resuming_equals_folding_at_once(
     facts: list[tuple[EventKind, str]], cut: int
 ) -> None:

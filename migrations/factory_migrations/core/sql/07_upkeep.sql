@@ -21,7 +21,7 @@ begin
         when b.stop then 'cancelled' when p_died and t.crashes >= 2 then 'quarantined' else 'ready' end)
     into v_build, v_task, v_state
     from task t join build b on b.id = t.build_id where t.worker = p_worker and t.state = 'running';
-    if v_build is not null then
+    if v_build is not null then -- held
         perform journal.turn(v_build, v_task, v_state, (
             select array_agg(case s when 'ready' then 'task.lease_lost' else 'task.' || s end order by o)
             from unnest(v_state) with ordinality as i (s, o)), case when p_died then 'its worker died' else 'its worker left' end,
@@ -39,7 +39,7 @@ declare
     v_worker uuid;
 begin
     select id into v_worker from worker where beat_at < v_now - p_ttl * interval '1 second'
-    order by beat_at limit 1 for update skip locked;
+    order by beat_at, id limit 1 for update skip locked;
     return case when v_worker is not null then journal.free(v_worker, true, v_now) end;
 end $$;
 

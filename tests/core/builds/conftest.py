@@ -1,0 +1,146 @@
+"""A journal for each test: a copy of one migrated database."""
+
+from __future__ import annotations
+
+import importlib.util
+import sys
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+from uuid import UUID
+
+import asyncpg
+import pytest
+from msgspec import Struct
+
+from factory_core.builds.ids import uuid7
+from factory_core.builds.journal import (
+    Assignment,
+    Completion,
+    CompletionKind,
+    Journal,
+    NewEdge,
+    NewTask,
+    Report,
+    Submission,
+)
+from factory_core.testing.databases import DatabaseFactory, run_apart
+from factory_migrations.core.scripts import SQL
+
+
+async def apply_scripts(url: str, change: Callable[[str, str], str] = lambda _, text: text) -> None:
+    connection: Any = await asyncpg.connect(url)
+    try:
+        for script in sorted(SQL.glob("0*.sql")):
+            await connection.execute(change(script.name, script.read_text()))
+    finally:
+        await connection.close()
+
+
+@pytest.fixture(scope="session")
+def scripts() -> Callable[..., Awaitable[None]]:
+    """``await scripts(url, change)``: the journal's SQL, each file first changed as a mutant wants it."""
+    return apply_scripts
+
+
+@pytest.fixture(scope="session")
+def journal_template(make_database: DatabaseFactory) -> str:
+    """A database with the journal's tables and functions. Nobody connects to it."""
+    url = make_database()
+    run_apart(lambda: apply_scripts(url))
+    return url
+
+
+@pytest.fixture
+def journal_url(make_database: DatabaseFactory, journal_template: str) -> Iterator[str]:
+    """A journal of the test's own."""
+    url = make_database(journal_template)
+    yield url
+    make_database.drop(url)
+
+
+@pytest.fixture
+async def connection(journal_url: str) -> AsyncIterator[Any]:
+    opened: Any = await asyncpg.connect(journal_url)
+    yield opened
+    await opened.close()
+
+
+class Desk(Struct):
+    """One organisation, one worker, and the few moves most tests make."""
+
+    journal: Journal
+    connection: Any
+    org: UUID
+    worker: UUID
+    tick: int = 0
+
+    async def turn(
+        self, *reports: tuple[Assignment, Completion], want: int = 50, scan: bool = True, **more: Any
+    ) -> Any:
+        self.tick += 1
+        sent = [Report.of(attempt, completion) for attempt, completion in reports]
+        return await self.journal.step(self.worker, self.tick, sent, want=want, scan=scan, **more)
+
+    async def submit(self, key: str = "key", **more: Any) -> UUID:
+        order = Submission(org=self.org, idem_key=key, spec_digest="spec", **more)
+        return (await self.journal.submit(order)).build
+
+    async def planned(
+        self, tasks: Sequence[NewTask], edges: Sequence[tuple[str, str]] = (), **more: Any
+    ) -> tuple[UUID, dict[str, Assignment]]:
+        """A build with this plan, and what could be started of it."""
+        build = await self.submit(str(uuid7()), **more)
+        plan = next(a for a in (await self.turn()).started if a.build == build)
+        done = Completion(tasks=tuple(tasks), edges=tuple(NewEdge(*edge) for edge in edges))
+        turn = await self.turn((plan, done))
+        return build, {attempt.task: attempt for attempt in turn.started}
+
+    async def states(self, build: UUID) -> dict[str, str]:
+        return {t.id: str(t.state) for t in await self.journal.tasks(self.org, build) if t.id != "plan"}
+
+    async def kinds(self, build: UUID) -> list[str]:
+        return [e.kind for e in await self.journal.events(self.org, build)]
+
+    async def state(self, build: UUID) -> str:
+        return str((await self.journal.build(self.org, build)).state)
+
+    async def age(self, seconds: float) -> None:
+        """Let the database's clock jump."""
+        await self.connection.execute(
+            "create or replace function factory_now() returns timestamptz language sql volatile as"
+            f" $$ select clock_timestamp() + {seconds} * interval '1 second' $$"
+        )
+
+
+@pytest.fixture
+async def desk(connection: Any) -> Desk:
+    desk = Desk(journal=Journal(connection), connection=connection, org=uuid7(), worker=uuid7())
+    await desk.journal.found(desk.org, "ours")
+    await desk.journal.enlist(desk.worker, "desk", 50)
+    return desk
+
+
+@pytest.fixture
+def noop() -> Callable[..., NewTask]:
+    return lambda name, **more: NewTask(id=name, agent=more.pop("agent", "noop"), **more)
+
+
+@pytest.fixture
+def ending() -> Callable[..., Completion]:
+    return lambda kind, **more: Completion(kind=CompletionKind(kind), **more)
+
+
+@pytest.fixture(scope="session")
+def model() -> ModuleType:
+    """``journal_model.py`` beside this file; tests are no packages, so it is loaded by its path."""
+    spec = importlib.util.spec_from_file_location(
+        "journal_model", Path(__file__).with_name("journal_model.py")
+    )
+    assert spec
+    assert spec.loader
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module
+    spec.loader.exec_module(module)
+    return module

@@ -1,0 +1,88 @@
+"""The journal agrees with its model, and each rule taken out of it is missed."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from types import ModuleType
+
+import asyncpg
+import pytest
+
+from factory_core.builds.journal import Journal
+from factory_core.errors import FactoryError
+from factory_core.testing.databases import DatabaseFactory, run_apart
+
+EXAMPLES = 200
+
+MUTANTS: dict[str, tuple[str, str, str]] = {
+    "a stale fence is accepted": (
+        "05",
+        "where t.state = 'running' and t.fence = i.fence",
+        "where t.state = 'running'",
+    ),
+    "a task that ended is accepted": (
+        "05",
+        "where t.state = 'running' and t.fence = i.fence",
+        "where t.fence = i.fence",
+    ),
+    "a doubled report counts twice": (
+        "05",
+        "select distinct on (build_id, task, fence) * from raw order by build_id, task, fence, o",
+        "select * from raw",
+    ),
+    "a doubled report has children twice": ("05", " and n.o = r.o", ""),
+    "parents ending together count once": ("03", "count(*)::integer as n", "1 as n"),
+    "a repeated report is not answered again": (
+        "05",
+        "case t.end_fence when r.fence then t.end_seq end",
+        "null",
+    ),
+    "a repeated tick takes work again": ("06", "if p_tick > v_last and p_want > 0", "if p_want > 0"),
+    "a lost answer is not repeated": ("06", "if v_count > 0 or p_tick <= v_last then", "if v_count > 0 then"),
+    "waiting tasks are handed out": ("06", "and t.state = 'ready'", "and t.state in ('ready', 'waiting')"),
+    "claims do not raise the fence": (
+        "06",
+        "fence = s.fence, worker",
+        "fence = greatest(t.fence, 1), worker",
+    ),
+    "events are not counted": ("06", "next_seq = b.next_seq + s.n,", "next_seq = b.next_seq + s.n - 1,"),
+    "a failure does not skip what follows": ("03", "when h.bad and not t.always then 'skipped'", ""),
+    "always is ignored": ("03", "when h.bad and not t.always", "when h.bad"),
+    "the cap of agents is ignored": ("04", "if p_build.agents + v_agents > p_build.max_agents", "if false"),
+    "the depth cap is ignored": ("04", "if p_depth > p_build.max_depth", "if false"),
+    "spawned tasks are not waited for": ("04", "(x -> 'joined')::boolean and", "false and"),
+    "tries never end": ("05", "t.tries + 1 >= t.max_tries", "false"),
+    "a stopped build goes on": ("05", "when b.stop then 'cancelled'", ""),
+    "a dead worker keeps its tasks": ("07", "if v_build is not null then -- held", "if false then"),
+    "nobody is quarantined": ("07", "when p_died and t.crashes >= 2 then", "when false then"),
+    "revoked tasks are not named": ("06", "where not exists (", "where false and not exists ("),
+    "a key is answered with nothing": ("04", "where b.org_id = p_org and b.idem_key = p_key", "where false"),
+    "builds never end": ("03", "and open and unfinished = 0", "and open and unfinished = -1"),
+}
+
+
+def test_the_journal_agrees_with_its_model(model: ModuleType, journal_url: str) -> None:
+    model.check(journal_url, 150, asyncpg.connect, Journal)
+
+
+@pytest.mark.parametrize("name", MUTANTS)
+def test_a_mutant_is_caught(
+    name: str, model: ModuleType, make_database: DatabaseFactory, scripts: Callable[..., Awaitable[None]]
+) -> None:
+    file, rule, mutation = MUTANTS[name]
+    changed: list[str] = []
+
+    def change(script: str, text: str) -> str:
+        if script.startswith(file) and rule in text:
+            changed.append(script)
+            return text.replace(rule, mutation)
+        return text
+
+    url = make_database()
+    try:
+        run_apart(lambda: scripts(url, change))
+        assert changed, "the rule is no longer spelt like this"
+        with pytest.raises((AssertionError, asyncpg.PostgresError, FactoryError)):
+            model.check(url, EXAMPLES, asyncpg.connect, Journal)
+    finally:
+        make_database.drop(url)
