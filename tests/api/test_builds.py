@@ -194,4 +194,5 @@ async def test_every_call_is_documented_with_an_example(client: Any) -> None:
     assert len(calls) >= 8
     assert all(call.get("summary") for call in calls)
     body = paths[BUILDS]["post"]["requestBody"]["content"]["application/json"]
-    assert next(iter(body["examples"].values()))["value"]["name"] == "taskboard.yaml"
+    assert body["schema"]["examples"][0]["name"] == "taskboard.yaml"
+    assert "taskboard.yaml" in (await client.get("/api/docs")).text

@@ -60,5 +60,5 @@ def _call(method: str, path: str, call: dict[str, Any]) -> str:
 
 def _examples(call: dict[str, Any]) -> str:
     media = call.get("requestBody", {}).get("content", {}).get("application/json", {})
-    found = [example["value"] for example in media.get("examples", {}).values() if "value" in example]
+    found = media.get("schema", {}).get("examples", ())
     return "".join(f"<pre>{escape(json.dumps(value, indent=2))}</pre>" for value in found)

@@ -1,7 +1,8 @@
 """Wants a path of the platform."""
 
-from factory_core.hooks import hookimpl
 from litestar import get
+
+from factory_core.hooks import hookimpl
 
 
 @get("/api/v1/builds")

@@ -2,9 +2,10 @@
 
 from pathlib import Path
 
-from factory_core.hooks import hookimpl
 from litestar import get
 from piccolo.conf.apps import AppConfig
+
+from factory_core.hooks import hookimpl
 
 
 @get("/api/v1/half")

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from factory_plugin_good.tables import Note
 from piccolo.conf.apps import AppConfig
+
+from factory_plugin_good.tables import Note
 
 APP_CONFIG = AppConfig(
     app_name="good_notes",

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from factory_plugin_good.tables import Note
 from litestar import get, post
 from litestar.params import JSONBody
 from msgspec import Struct
+
+from factory_plugin_good.tables import Note
 
 
 class NewNote(Struct, frozen=True, forbid_unknown_fields=True):
