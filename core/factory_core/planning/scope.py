@@ -26,8 +26,9 @@ def narrow(blueprint: Blueprint, scope: str) -> Blueprint:
     """The part of the blueprint that a scope (``project`` or ``entity:Card``) stands for.
 
     An entity is read with its neighbours: those it refers to, those that refer to it and those its endpoints create or
-    return. What a neighbour refers to beyond them reads as the plain id it is, so that every name in the result is also
-    found in it. Line numbers are gone: moving a section of the spec changes nothing for an entity.
+    return, with the states and rules of them all, since tests make rows of neighbours too. What a neighbour refers to
+    beyond them reads as the plain id it is, so that every name in the result is also found in it. Line numbers are
+    gone: moving a section of the spec changes nothing for an entity.
     """
     if scope == "project":
         return blueprint
@@ -46,8 +47,8 @@ def narrow(blueprint: Blueprint, scope: str) -> Blueprint:
         blueprint,
         project=replace(blueprint.project, line=0),
         entities=entities,
-        states=tuple(replace(item, line=0) for item in blueprint.states if item.entity == name),
-        rules=tuple(replace(item, line=0) for item in blueprint.rules if item.entity == name),
+        states=tuple(replace(item, line=0) for item in blueprint.states if item.entity in ring),
+        rules=tuple(replace(item, line=0) for item in blueprint.rules if item.entity in ring),
         roles=tuple(_as_granted(role, ring) for role in blueprint.roles),
         endpoints=endpoints,
         views=views,

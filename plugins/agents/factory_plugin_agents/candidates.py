@@ -23,7 +23,13 @@ _SOME_ID = "00000000-0000-4000-8000-000000000000"
 _PLAIN: dict[FieldKind, Sequence[Any]] = {
     FieldKind.FLOAT: (1.5, 2.5, 0.0, 100.0, -1.5),
     FieldKind.BOOL: (False, True),
-    FieldKind.DATE: (date(2999, 1, 15), date(2999, 2, 15), date(2999, 3, 15), date(2001, 1, 15), date(2001, 2, 15)),
+    FieldKind.DATE: (
+        date(2999, 1, 15),
+        date(2999, 2, 15),
+        date(2999, 3, 15),
+        date(2001, 1, 15),
+        date(2001, 2, 15),
+    ),
     FieldKind.TIME: (time(10, 30), time(12, 30), time(14, 30)),
     FieldKind.UUID: (_SOME_ID.replace("0000-4", "0001-4"), _SOME_ID.replace("0000-4", "0002-4")),
     FieldKind.EMAIL: ("ann@example.com", "bea@example.com", "cleo@example.com"),
@@ -68,7 +74,9 @@ def candidates(field: Field, literals: Sequence[Any]) -> list[Any]:
         return [datetime(day.year, day.month, day.day, 10, tzinfo=UTC) for day in days]
     if field.kind is FieldKind.LIST:
         return [candidates(field.item, ())[:2]] if field.item else [[]]
-    near = [float(value) for value in literals if isinstance(value, int | Decimal) and not isinstance(value, bool)]
+    near = [
+        float(value) for value in literals if isinstance(value, int | Decimal) and not isinstance(value, bool)
+    ]
     extra = [value + step for value in near for step in (0, 1, -1)] if field.kind is FieldKind.FLOAT else []
     return [*_PLAIN[field.kind], *extra]
 
@@ -90,7 +98,13 @@ def _numbers(field: Field, literals: Sequence[Any]) -> list[Any]:
     if field.kind is FieldKind.INT:
         low = field.minimum if field.minimum is not None else -(2**63)
         high = field.maximum if field.maximum is not None else 2**63 - 1
-        tried += [low, low + 1, low + 2, high] if field.minimum is not None else [high] if field.maximum is not None else []
+        tried += (
+            [low, low + 1, low + 2, high]
+            if field.minimum is not None
+            else [high]
+            if field.maximum is not None
+            else []
+        )
         whole = [int(value) for value in tried if value == int(value)]
         return [value for value in dict.fromkeys(whole) if low <= value <= high]
     unit = Decimal(1).scaleb(-(field.scale or 0))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from .context import FieldView
@@ -94,7 +95,13 @@ def prefix(text: str, before: str) -> str:
     return before + text
 
 
-FILTERS = {
+def items(pairs: tuple[tuple[str, str], ...]) -> str:
+    """Keys and codes as the inside of a dict, with a comma at the end."""
+    return "".join(f"{python(name)}: {code}, " for name, code in pairs)
+
+
+FILTERS: dict[str, Callable[..., Any]] = {
+    "pairs": items,
     "identifier": snake,
     "prefix": prefix,
     "docstring": docstring,

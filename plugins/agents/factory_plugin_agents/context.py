@@ -164,6 +164,11 @@ class EntityView(Struct, frozen=True, kw_only=True):
     """Attributes of each constraint."""
 
     @property
+    def ruled(self) -> bool:
+        """Whether there are rules to check, known in full here or not."""
+        return bool(self.rules.broken or self.rules.refused)
+
+    @property
     def name(self) -> str:
         """The spec's name."""
         return self.entity.name

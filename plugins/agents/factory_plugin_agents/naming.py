@@ -34,7 +34,7 @@ _TAKEN_ATTRIBUTES = _listed(
     update_forward_refs schema_json model_config model_fields model_computed_fields model_extra
     model_fields_set model_construct model_copy model_dump model_dump_json model_json_schema
     model_parametrized_name model_post_init model_rebuild model_validate model_validate_json
-    model_validate_strings model_pre_init str int float bool list dict property
+    model_validate_strings model_pre_init str int float bool list dict property self cls
     """
 )
 """What a field cannot be called in a model or schema class."""
@@ -50,6 +50,15 @@ _TAKEN_CLASSES = _listed(
     """
 )
 """Names that generated modules use for something else."""
+
+_TAKEN_MODULES = _listed(
+    """
+    account allow annotated api app body body_of client date datetime decrypt encrypt errors find hash_secret id ids
+    kept listing made match matches name now numbers pytest remove request require_own require_rows router row select
+    session settings state states store stubs takes target test text time today tokens utc_now uuid4 value values
+    """
+)
+"""What generated functions call something else."""
 
 _TAKEN_TABLES = frozenset({"auth_accounts", "alembic_version"})
 
@@ -105,7 +114,7 @@ def attribute(name: str) -> str:
 def module(name: str) -> str:
     """An entity's name as a module and as a variable."""
     safe = snake(name)
-    return f"{safe}_" if keyword.iskeyword(safe) or safe in {"session", "body", "router", "values"} else safe
+    return f"{safe}_" if keyword.iskeyword(safe) or safe in _TAKEN_MODULES else safe
 
 
 def class_name(name: str) -> str:

@@ -14,7 +14,8 @@ from .acceptance import case_views
 from .actions import ActionView, StubView, action_views, stub_views
 from .context import EntityView, FieldView, creation_order, entity_views
 from .front import front_model
-from .samples import samples_of
+from .samples import Samples, samples_of
+from .trials import mover_of, trial_of
 
 __all__ = ["Design", "ProjectView", "design_of", "node_context"]
 
@@ -97,7 +98,8 @@ def node_context(design: Design, template: TemplatePackage, each: str, node: str
     }
     if each == "project":
         context["makers"] = tuple(
-            (entity, samples_of(design.blueprint, entity), best_role(design, entity)) for entity in design.entities
+            (entity, samples_of(design.blueprint, entity), best_role(design, entity))
+            for entity in design.entities
         )
         context["front"] = front_model(design.blueprint)
         context["lock"] = (template.root / template.manifest.toolchain.lock).read_text()
@@ -115,15 +117,35 @@ def _entity(context: dict[str, Any], design: Design, node: str) -> None:
     context["referrers"] = referrers(design, entity)
     around = {field.target_module for field in entity.referring}
     context["neighbours"] = sorted(around | {item.entity.module for item in context["referrers"]})
-    context["flags"]["entity_rules"] = bool(entity.rules.broken)
+    context["flags"]["entity_rules"] = entity.ruled
     context["names"] |= {"module": entity.module, "collection": entity.path.strip("/")}
 
 
 def _endpoint(context: dict[str, Any], design: Design, node: str) -> None:
     action = next((view for view in design.actions if view.node == node), None)
     context["action"] = action
+    if action is not None:
+        context |= _trial(design, action)
     context["flags"]["action"] = action is not None
     context["names"] |= {"module": action.module if action else "", "collection": ""}
+
+
+def _trial(design: Design, action: ActionView) -> dict[str, Any]:
+    trial = trial_of(design.blueprint, action)
+    default = design.project.default_role
+    free = [role for role in action.roles if role not in action.own] or list(action.roles)
+    return {
+        "samples": trial.body,
+        "changes": trial.changes,
+        "way": trial.way,
+        "expected": trial.expected,
+        "filled": trial.filled,
+        "blocked": trial.blocked,
+        "makeable": trial.makeable and action.by_id,
+        "neighbours": trial.neighbours,
+        "best": default if default in free else (free[0] if free else ""),
+        "mover": mover_of(action.entity, design.project.roles, default),
+    }
 
 
 def _view(context: dict[str, Any], design: Design, node: str) -> None:
@@ -144,7 +166,10 @@ def best_role(design: Design, entity: EntityView) -> str:
     calls = (access.list, access.create, access.details, access.update, access.delete)
     roles = sorted(
         design.project.roles,
-        key=lambda role: (-sum(2 * (role in call.roles) - (role in call.own) for call in calls), role != design.project.default_role),
+        key=lambda role: (
+            -sum(2 * (role in call.roles) - (role in call.own) for call in calls),
+            role != design.project.default_role,
+        ),
     )
     return roles[0] if roles else ""
 
@@ -154,12 +179,23 @@ class Referrer(Struct, frozen=True, kw_only=True):
 
     entity: EntityView
     field: FieldView
+    samples: Samples
+
+    @property
+    def companions(self) -> tuple[tuple[str, str], ...]:
+        """Other keys a referring row needs."""
+        return self.samples.companions.get(self.field.name, ())
+
+    @property
+    def changes(self) -> str:
+        """What the row that is referred to needs."""
+        return self.samples.targets.get(self.field.name, "")
 
 
 def referrers(design: Design, entity: EntityView) -> tuple[Referrer, ...]:
     """Whatever can keep a row of the entity from being deleted."""
     return tuple(
-        Referrer(entity=other, field=field)
+        Referrer(entity=other, field=field, samples=samples_of(design.blueprint, other))
         for other in design.entities
         for field in other.writable
         if field.target_module == entity.module
@@ -187,7 +223,7 @@ def _flags(
         "text": flags["text"] or flags["email"] or flags["url"],
         "roles": roles,
         "states": bool(blueprint.states),
-        "rules": any(view.rules.broken for view in entities),
+        "rules": any(view.ruled for view in entities),
         "own": any(view.access.any_own for view in entities),
         "actions": bool(actions),
         "stubs": bool(stubs),

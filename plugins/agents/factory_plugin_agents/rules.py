@@ -123,12 +123,20 @@ def _compare(expression: Binary, scope: Scope) -> tuple[Condition, Condition]:
     left, right = comparable(term(expression.left, scope), term(expression.right, scope))
     if "null" in {left.kind, right.kind}:
         return False, False
+    if right.kind == "bool" and right.code in {"True", "False"} and left.kind == "bool":
+        return _is_bool(left, right.code == "True", expression.operator)
     operator = _PYTHON.get(expression.operator, expression.operator)
     needs = (*left.needs, *right.needs)
     return (
         all_of(*needs, f"{left.code} {operator} {right.code}"),
         all_of(*needs, f"{left.code} {_INVERSE[expression.operator]} {right.code}"),
     )
+
+
+def _is_bool(value: Term, wanted: bool, operator: str) -> tuple[Condition, Condition]:
+    """``x = true`` is ``x``."""
+    true, false = _truth(value)
+    return (true, false) if wanted is (operator == "=") else (false, true)
 
 
 def _is_null(expression: IsNull, scope: Scope) -> tuple[Condition, Condition]:

@@ -11,11 +11,12 @@ from msgspec import Struct
 from factory_core.contracts.blueprint import Blueprint, Entity, Field, FieldKind, Rule
 
 from .candidates import NOW, candidates, initial, json_code, literals_in, wrong_values
+from .code import python
 from .context import EntityView, FieldView
 from .meaning import meaning
 from .rules import names_in
 
-__all__ = ["Samples", "Violation", "Wrong", "samples_of"]
+__all__ = ["Row", "Samples", "Study", "Violation", "Wrong", "samples_of"]
 
 _MOST_TRIES = 20_000
 _UNIQUE_CODE = {
@@ -64,29 +65,36 @@ class Samples(Struct, frozen=True, kw_only=True):
     required: tuple[str, ...]
     clearable: tuple[str, ...]
     violations: tuple[Violation, ...]
+    companions: dict[str, tuple[tuple[str, str], ...]]
+    """``reference -> other keys a body needs when it has the reference``, for the sake of rules."""
+    targets: dict[str, str]
+    """``reference -> changes that make its target fit the rules``."""
     makeable: bool
     """Whether a row can be made at all: a required reference to itself has no beginning."""
 
 
 def samples_of(blueprint: Blueprint, view: EntityView) -> Samples:
     """Work out the samples of one entity. Equal blueprints give equal samples."""
-    rules = tuple(rule for rule in blueprint.rules if rule.entity == view.name)
-    study = _Study(blueprint, view, rules)
+    study = Study(blueprint, view)
     base, full = study.solve(full=False), study.solve(full=True)
     scalars = [field for field in view.writable if not (field.many or field.reference)]
     moving = {machine.machine.field for machine in view.machines}
-    pairs = tuple(
-        pair for field in scalars if field.name not in moving and (pair := study.pair(field, base))
-    )
+    pairs = tuple(pair for field in scalars if field.name not in moving and (pair := study.pair(field, base)))
     return Samples(
         minimal=tuple(
-            (field.name, study.code(field, base.get(field.name)))
+            (field.name, study.code(field, base))
             for field in view.writable
-            if _needed(field) or (base.get(field.name) != _default(field.field))
+            if _needed(field) or base.get(field.name) != _default(field.field)
         ),
-        full=tuple(
-            (field.name, study.code(field, full.get(field.name))) for field in view.writable if not field.many
-        ),
+        companions={
+            field.name: _companions(study, field, base) for field in view.writable if field.target_class
+        },
+        targets={
+            field.name: study.target_changes(field.name, study.solve(given=field.name))
+            for field in view.writable
+            if field.reference
+        },
+        full=tuple((field.name, study.code(field, full)) for field in view.writable if not field.many),
         defaults=tuple(
             (field.name, _default_code(field))
             for field in view.shown
@@ -105,13 +113,30 @@ def samples_of(blueprint: Blueprint, view: EntityView) -> Samples:
             for field in view.writable
             if field.optional and field.name not in moving and study.holds(base | {field.name: None})
         ),
-        violations=tuple(found for rule in rules if (found := study.violation(rule, base))),
-        makeable=not any(field.field.target == view.name and field.reference for field in view.writable if _needed(field)),
+        violations=tuple(found for rule in study.rules if (found := study.violation(rule, base))),
+        makeable=not any(
+            field.field.target == view.name and field.reference for field in view.writable if _needed(field)
+        ),
+    )
+
+
+def _companions(study: Study, field: FieldView, base: Row) -> tuple[tuple[str, str], ...]:
+    row = study.solve(given=field.name)
+    return tuple(
+        (other.name, study.code(other, row))
+        for other in study.view.writable
+        if other.name != field.name and row.get(other.name) != base.get(other.name)
     )
 
 
 def _needed(field: FieldView) -> bool:
-    return not (field.optional or field.field.has_default or field.many or field.kind == "list" or field.field.readonly)
+    return not (
+        field.optional
+        or field.field.has_default
+        or field.many
+        or field.kind == "list"
+        or field.field.readonly
+    )
 
 
 def _default(field: Field) -> Any:
@@ -124,21 +149,25 @@ def _default_code(field: FieldView) -> str:
     return json_code(field.field, _default(field.field))
 
 
-class _Study:
-    """The search for values of one entity."""
+class Study:
+    """The search for values of one entity. A row maps field names, and ``reference.field`` of rules, to values."""
 
-    def __init__(self, blueprint: Blueprint, view: EntityView, rules: tuple[Rule, ...]) -> None:
+    def __init__(self, blueprint: Blueprint, view: EntityView) -> None:
         self.blueprint = blueprint
+        self.entity = view.entity
         self.view = view
-        self.rules = rules
+        self.rules = rules_of(blueprint, view.name)
         self.fixed = {machine.machine.field for machine in view.machines}
         self.unique = _unique_fields(view.entity)
+        self.named = dict.fromkeys(name for rule in self.rules for name in names_in(rule.check))
 
-    def code(self, field: FieldView, value: Any) -> str:
-        """The value as code; references are made, unique values counted."""
+    def code(self, field: FieldView, row: Row) -> str:
+        """The field's value in the row as code; references are made, unique values counted."""
+        value = row.get(field.name)
         if field.reference and value is not None:
-            return f'make_{field.target_module}(api)["id"]'
-        if value is not None and field.name in self.unique and not self._ruled(field.name):
+            changes = self.target_changes(field.name, row)
+            return f'make_{field.target_module}(api{", " + changes if changes else ""})["id"]'
+        if value is not None and field.name in self.unique and (field.name,) not in self.named:
             return _UNIQUE_CODE.get(field.field.kind) or self._counted(field, value)
         return json_code(field.field, value)
 
@@ -148,8 +177,23 @@ class _Study:
         stem = str(value)[: max((field.field.maximum or 99) - 6, 0)]
         return f'f"{stem}{{next(numbers)}}"'
 
-    def _ruled(self, name: str) -> bool:
-        return any((name,) in names_in(rule.check) for rule in self.rules)
+    def target_changes(self, reference: str, row: Row) -> str:
+        """What the referenced row must have beside its smallest body, as code."""
+        target = self.target(reference)
+        plain = _plain_row(target)
+        pairs = [
+            f"{python(name[1])}: {json_code(target.field(name[1]), row[key])}"
+            for name in self.named
+            if len(name) == 2
+            and name[0] == reference
+            and (key := ".".join(name)) in row
+            and row[key] != plain.get(name[1])
+        ]
+        return "{" + ", ".join(pairs) + "}" if pairs else ""
+
+    def target(self, reference: str) -> Entity:
+        """The entity that a reference points at."""
+        return self.blueprint.entity(self.entity.field(reference).target or "")
 
     def holds(self, row: Row, *, but: Rule | None = None) -> bool:
         """Whether the row breaks no rule, ``but`` aside."""
@@ -157,67 +201,81 @@ class _Study:
 
     def verdict(self, rule: Rule, row: Row) -> Any:
         """What the rule says of the row: true, false or unknown."""
-        values = {(name,): value for name, value in row.items()}
-        for name in names_in(rule.check):
-            if len(name) == 2:
-                target = self.blueprint.entity(self.view.entity.field(name[0]).target or "")
-                values[name] = _plain_row(target).get(name[1]) if row.get(name[0]) is not None else None
+        values = {
+            name: row.get(".".join(name)) if len(name) == 1 or row.get(name[0]) is not None else None
+            for name in names_in(rule.check)
+        }
         try:
             return meaning(rule.check, values, NOW)
         except TypeError:
             return None
 
-    def solve(self, *, full: bool) -> Row:
-        """A row that keeps every rule: the smallest one, or one with a value for everything."""
-        row = {field.name: self._options(field, full=full)[0] for field in self.view.fields}
-        ruled = [field for field in self.view.writable if self._ruled(field.name)]
-        for chosen in self._choices(ruled, full=full):
-            if self.holds(row | chosen):
-                return row | chosen
-        return row
+    def solve(self, *, full: bool = False, given: str = "") -> Row:
+        """A row that keeps every rule: the smallest one, one with a value for everything, or one where ``given`` has
+        a value."""
+        plain = {
+            field.name: self._options(field, full=full or field.name == given)[0]
+            for field in self.view.fields
+        }
+        for name in self.named:
+            if len(name) == 2:
+                plain[".".join(name)] = _plain_row(self.target(name[0])).get(name[1])
+        for chosen in self._choices(list(self.named), full=full, given=given):
+            if self.holds(plain | chosen):
+                return plain | chosen
+        return plain
 
     def violation(self, rule: Rule, base: Row) -> Violation | None:
         """The base changed so that it breaks this rule and no other."""
-        named = {name[0] for name in names_in(rule.check) if len(name) == 1}
-        fields = [
-            field
-            for field in self.view.writable
-            if field.name in named and not (field.reference or field.many or field.name in self.fixed)
-        ]
-        for chosen in self._choices(fields, full=False):
+        for chosen in self._choices(list(dict.fromkeys(names_in(rule.check)))):
             row = base | chosen
-            if self.verdict(rule, row) is False and self.holds(row, but=rule):
-                changes = {name: value for name, value in chosen.items() if value != base[name]}
-                return Violation(
-                    changes=tuple(
-                        (name, json_code(self.view.entity.field(name), value)) for name, value in changes.items()
-                    ),
-                    field=next(iter(names_in(rule.check)), ("",))[0],
-                    message=rule.message or f"This must hold: {rule.text}",
-                )
+            if self.verdict(rule, row) is not False or not self.holds(row, but=rule):
+                continue
+            changed = dict.fromkeys(
+                name.split(".")[0] for name, value in chosen.items() if value != base.get(name)
+            )
+            return Violation(
+                changes=tuple((name, self.code(self.view.field(name), row)) for name in changed),
+                field=next(iter(names_in(rule.check)), ("",))[0],
+                message=rule.message or f"This must hold: {rule.text}",
+            )
         return None
 
     def pair(self, field: FieldView, base: Row) -> Pair | None:
         """Two values that the rest of the base allows."""
         if field.kind in {"json", "list"}:
             return None
-        fit = [
+        fit = {
             value
             for value in candidates(field.field, literals_in(self.rules))
             if self.holds(base | {field.name: value})
-        ]
-        distinct = sorted(set(fit))
-        if len(distinct) < 2:
+        }
+        low, *higher = [*sorted(fit), None, None]
+        high = next((value for value in higher if value != base.get(field.name)), None)
+        if low is None or high is None:
             return None
-        low, high = distinct[0], distinct[1]
-        if base.get(field.name) == high:
-            low, high = (low, distinct[2]) if len(distinct) > 2 else (low, high)
         return Pair(field=field.name, low=json_code(field.field, low), high=json_code(field.field, high))
 
-    def _choices(self, fields: list[FieldView], *, full: bool) -> Iterator[Row]:
-        options = [self._options(field, full=full) for field in fields]
-        names = [field.name for field in fields]
-        return (dict(zip(names, values, strict=True)) for values in islice(product(*options), _MOST_TRIES))
+    def _choices(self, names: list[tuple[str, ...]], *, full: bool = False, given: str = "") -> Iterator[Row]:
+        keys = [".".join(name) for name in names]
+        options = [self._options_of(name, full=full or name == (given,)) for name in names]
+        found = islice(product(*options), _MOST_TRIES)
+        return (dict(zip(keys, values, strict=True)) for values in found)
+
+    def _options_of(self, name: tuple[str, ...], *, full: bool) -> list[Any]:
+        if len(name) == 1:
+            known = next((field for field in self.view.fields if field.name == name[0]), None)
+            return self._options(known, full=full) if known else [None]
+        target = self.target(name[0])
+        plain = _plain_row(target).get(name[1])
+        field = next((item for item in target.fields if item.name == name[1]), None)
+        moving = any(
+            machine.entity == target.name and machine.field == name[1] for machine in self.blueprint.states
+        )
+        if field is None or field.readonly or moving or field.target:
+            return [plain]
+        rules = rules_of(self.blueprint, target.name)
+        return [plain, *candidates(field, literals_in((*self.rules, *rules)))]
 
     def _options(self, field: FieldView, *, full: bool) -> list[Any]:
         known = field.field
@@ -233,10 +291,17 @@ class _Study:
         return [None, *found] if field.optional else found
 
 
+def rules_of(blueprint: Blueprint, entity: str) -> tuple[Rule, ...]:
+    """The rules of one entity."""
+    return tuple(rule for rule in blueprint.rules if rule.entity == entity)
+
+
 def _plain_row(entity: Entity) -> Row:
     """What a referenced row looks like when its test made it."""
     return {
-        field.name: initial(field) if field.has_default or field.optional else next(iter(candidates(field, ())), None)
+        field.name: initial(field)
+        if field.has_default or field.optional
+        else next(iter(candidates(field, ())), None)
         for field in entity.fields
     }
 
@@ -249,5 +314,3 @@ def _unique_fields(entity: Entity) -> frozenset[str]:
         if not any(field.kind is FieldKind.REFERENCE or field.name in found for field in fields):
             found |= {field.name for field in fields if field.kind in {FieldKind.TEXT, *_UNIQUE_CODE}}
     return frozenset(found)
-
-
