@@ -25,10 +25,10 @@ _PREFIX = "entity:"
 def narrow(blueprint: Blueprint, scope: str) -> Blueprint:
     """The part of the blueprint that a scope (``project`` or ``entity:Card``) stands for.
 
-    An entity is read with its neighbours: those it refers to, those that refer to it and those its endpoints create or
-    return, with the states and rules of them all, since tests make rows of neighbours too. What a neighbour refers to
-    beyond them reads as the plain id it is, so that every name in the result is also found in it. Line numbers are
-    gone: moving a section of the spec changes nothing for an entity.
+    An entity is read with its neighbours (those it refers to, those that refer to it, those its endpoints create or
+    return) and with everything these refer to in turn: a test that makes a row of one needs rows of the others, and
+    whether references run in a circle shows only in the whole of it. A list of rows beyond them reads as plain ids, so that
+    every name in the result is also found in it. Line numbers are gone: moving a section of the spec changes nothing.
     """
     if scope == "project":
         return blueprint
@@ -87,18 +87,29 @@ def requirements_by_entity(blueprint: Blueprint) -> dict[str, tuple[str, ...]]:
 
 
 def _ring(blueprint: Blueprint, name: str) -> frozenset[str]:
-    known = {entity.name for entity in blueprint.entities}
-    ring = {name, *_targets(blueprint.entity(name))}
-    ring.update(entity.name for entity in blueprint.entities if name in _targets(entity))
+    entities = {entity.name: entity for entity in blueprint.entities}
+    near = {name, *_targets(entities[name])}
+    near.update(entity.name for entity in blueprint.entities if name in _targets(entity))
     for endpoint in blueprint.endpoints:
         if endpoint.entity == name:
-            ring.update(other for other in (endpoint.creates, endpoint.returns) if other is not None)
-            ring.update(field.target for field in endpoint.body if field.target is not None)
-    return frozenset(ring & known)
+            near.update(other for other in (endpoint.creates, endpoint.returns) if other is not None)
+            near.update(field.target for field in endpoint.body if field.target is not None)
+    ring: set[str] = set()
+    waiting = sorted(near & entities.keys())
+    while waiting:
+        found = waiting.pop()
+        if found in entities and found not in ring:
+            ring.add(found)
+            waiting.extend(_targets(entities[found], FieldKind.REFERENCE))
+    return frozenset(ring)
 
 
-def _targets(entity: Entity) -> set[str]:
-    return {field.target for field in entity.fields if field.target is not None}
+def _targets(entity: Entity, *kinds: FieldKind) -> set[str]:
+    return {
+        field.target
+        for field in entity.fields
+        if field.target is not None and (not kinds or field.kind in kinds)
+    }
 
 
 def _as_seen(entity: Entity, name: str, ring: frozenset[str]) -> Entity:
@@ -109,10 +120,7 @@ def _as_seen(entity: Entity, name: str, ring: frozenset[str]) -> Entity:
 def _cut(field: Field, ring: frozenset[str]) -> Field:
     if field.target is None or field.target in ring:
         return field
-    plain = replace(field, kind=FieldKind.UUID, target=None)
-    if field.kind is FieldKind.MANY:
-        return replace(plain, kind=FieldKind.LIST, item=Field(name=field.name, kind=FieldKind.UUID))
-    return plain
+    return replace(field, kind=FieldKind.LIST, target=None, item=Field(name=field.name, kind=FieldKind.UUID))
 
 
 def _unnumbered(field: Field) -> Field:

@@ -15,7 +15,10 @@ from factory_core.contracts.blueprint import (
     Grant,
     Project,
     Role,
+    Rule,
+    StateMachine,
 )
+from factory_core.contracts.expressions import Literal
 from factory_core.planning import PlanError, narrow
 
 replace = msgspec.structs.replace
@@ -34,7 +37,34 @@ def test_an_entity_is_read_with_its_neighbours_on_both_sides(taskboard: Blueprin
     assert [entity.name for entity in narrow(taskboard, "entity:Board").entities] == ["Board", "Card"]
 
 
-def test_what_a_neighbour_refers_to_beyond_reads_as_its_plain_id(taskboard: Blueprint) -> None:
+def test_what_a_neighbour_refers_to_comes_along_however_far(taskboard: Blueprint) -> None:
+    chain = tuple(
+        Entity(name=f"E{n}", path=f"/e{n}", fields=(reference("next", f"E{n + 1}"),) if n < 4 else ())
+        for n in range(5)
+    )
+    blueprint = replace(taskboard, entities=chain)
+    assert [entity.name for entity in narrow(blueprint, "entity:E1").entities] == [
+        "E0",
+        "E1",
+        "E2",
+        "E3",
+        "E4",
+    ]
+    assert [entity.name for entity in narrow(blueprint, "entity:E3").entities] == ["E2", "E3", "E4"]
+
+
+def test_states_and_rules_come_with_every_entity_in_sight(taskboard: Blueprint) -> None:
+    rules = tuple(
+        Rule(entity=name, check=Literal(value=True), text="true", message="", line=5)
+        for name in ("Board", "Card", "Label")
+    )
+    machine = StateMachine(entity="Card", field="status", initial="a", transitions={"a": ()}, line=6)
+    seen = narrow(replace(taskboard, rules=rules, states=(machine,)), "entity:Board")
+    assert [(rule.entity, rule.line) for rule in seen.rules] == [("Board", 0), ("Card", 0)]
+    assert [(state.entity, state.line) for state in seen.states] == [("Card", 0)]
+
+
+def test_a_list_of_rows_beyond_the_neighbours_reads_as_plain_ids(taskboard: Blueprint) -> None:
     card = narrow(taskboard, "entity:Board").entity("Card")
     labels = card.field("labels")
     assert labels.kind is FieldKind.LIST
