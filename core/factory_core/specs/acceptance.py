@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Collection
 from typing import Any
 
 from msgspec import Struct
@@ -12,7 +13,7 @@ from factory_core.contracts.blueprint import AcceptanceCase, Role, Step
 
 from .links import Links
 from .names import check_known
-from .notes import Notes, quote
+from .notes import Notes, nearest, quote
 from .roles import NOBODY
 from .tree import Entry, Mapping, Scalar, Tree, plain, walk
 
@@ -30,15 +31,17 @@ class Stage(Struct, frozen=True):
 
     roles: tuple[Role, ...]
     default: str | None
+    paths: Collection[str]
+    """First segments of all paths that answer, such as ``/cards``; empty when that is not known."""
     links: Links
     notes: Notes
 
 
 def read_acceptance(
-    tree: Tree | None, roles: tuple[Role, ...], default: str | None, links: Links, notes: Notes
+    tree: Tree | None, roles: tuple[Role, ...], paths: Collection[str], links: Links, notes: Notes
 ) -> tuple[AcceptanceCase, ...]:
     """The cases, names unique."""
-    stage = Stage(roles, default, links, notes)
+    stage = Stage(roles, first_all(roles), paths, links, notes)
     cases: dict[str, AcceptanceCase] = {}
     for number, item in enumerate(notes.items(tree, "acceptance"), 1):
         mapping = notes.mapping(item, "An acceptance case")
@@ -120,7 +123,22 @@ def read_step(mapping: Mapping, saved: set[str], stage: Stage) -> Step | None:
         save=read_save(mapping, saved, notes),
         line=mapping.line,
     )
-    return read_expect(step, mapping.get("expect"), notes)
+    step = read_expect(step, mapping.get("expect"), notes)
+    check_path(step, call.value, stage)
+    return step
+
+
+def check_path(step: Step, tree: Tree, stage: Stage) -> None:
+    """Warn of a call that nothing answers, unless that is what the story expects."""
+    head = "/" + re.split(r"[/?]", step.path.removeprefix("/"))[0]
+    if stage.paths and step.status != 404 and head not in stage.paths and step.path.startswith("/"):
+        hint = nearest(head, stage.paths) or f"Paths: {', '.join(sorted(stage.paths)[:12])}."
+        stage.notes.warn("no-such-path", f"Nothing answers under {quote(head)}.", tree, hint)
+
+
+def first_all(roles: tuple[Role, ...]) -> str | None:
+    """The first role that may do all."""
+    return next((role.name for role in roles if any(grant.verb == "all" for grant in role.grants)), None)
 
 
 def value_of(tree: Tree | None) -> Any:

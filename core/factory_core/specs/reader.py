@@ -8,7 +8,7 @@ from contextlib import suppress
 from msgspec import Struct
 from msgspec.structs import replace
 
-from factory_core.contracts.blueprint import Blueprint, Entity, Node, Requirement, Role
+from factory_core.contracts.blueprint import Blueprint, Endpoint, Entity, Node, Requirement
 
 from .acceptance import read_acceptance
 from .comments import Comment, attach, find_comments
@@ -23,6 +23,7 @@ from .intake import decode
 from .links import Links
 from .markdown import Fragment, Heading, find_fragments, is_markdown
 from .merge import merge
+from .names import RESERVED_PATHS
 from .notes import Notes, TooManyProblems, nearest
 from .phases import read_phases
 from .problems import Reading
@@ -137,16 +138,19 @@ def understand(document: Document, notes: Notes) -> Blueprint:
     roles = read_roles(root.get("roles"), mixed, set(entities), notes)
     desk = Desk(entities, roles, links, notes)
     nested = [block for tree in loose for block in find_blocks(tree, "endpoints")]
+    endpoints = read_endpoints(root.get("endpoints"), nested, desk)
     blueprint = Blueprint(
         project=read_project(root.get("project"), document.heading, notes),
         entities=tuple(entities.values()),
         states=read_states(root.get("states"), entities, links, notes),
         rules=read_rules(root.get("rules"), entities, links, notes),
         roles=roles,
-        endpoints=read_endpoints(root.get("endpoints"), nested, desk),
+        endpoints=endpoints,
         views=read_views(root.get("views"), entities, links, notes),
         requirements=tuple(requirements),
-        acceptance=read_acceptance(root.get("acceptance"), roles, first_all(roles), links, notes),
+        acceptance=read_acceptance(
+            root.get("acceptance"), roles, paths_of(entities, endpoints), links, notes
+        ),
     )
     blueprint = with_plan(blueprint, document, loose, notes)
     check_links(requirements, parts_of(blueprint, entities), root.get("requirements"), notes)
@@ -229,9 +233,12 @@ def all_requirements(root: Mapping, notes: Notes) -> list[Requirement]:
     return list({requirement.id: requirement for requirement in reversed(found)}.values())[::-1]
 
 
-def first_all(roles: tuple[Role, ...]) -> str | None:
-    """The first role that may do all."""
-    return next((role.name for role in roles if any(grant.verb == "all" for grant in role.grants)), None)
+def paths_of(entities: dict[str, Entity], endpoints: tuple[Endpoint, ...]) -> set[str]:
+    """The first segments of all paths that answer; none when there are no entities to speak of."""
+    if not entities:
+        return set()
+    declared = {"/" + endpoint.path.split("/")[1] for endpoint in endpoints}
+    return {entity.path for entity in entities.values()} | declared | {f"/{path}" for path in RESERVED_PATHS}
 
 
 def parts_of(blueprint: Blueprint, entities: dict[str, Entity]) -> set[str]:

@@ -8,7 +8,7 @@ from typing import Any
 from factory_core.contracts.blueprint import Entity, View
 
 from .links import Links
-from .names import BUILT_IN, check_known
+from .names import BUILT_IN, check_known, check_name
 from .notes import Notes, quote
 from .tree import Entry, Mapping, Scalar, Tree, plain
 from .values import check_fields, entity_of
@@ -24,7 +24,13 @@ def read_views(
 ) -> tuple[View, ...]:
     """The declared views, in order."""
     mapping = notes.mapping(tree, "views")
-    found = [read_view(entry, entities, links, notes) for entry in (mapping.entries if mapping else ())]
+    taken: dict[str, Scalar] = {}
+    named = [
+        entry
+        for entry in (mapping.entries if mapping else ())
+        if check_name(entry.key, "a view", notes, taken)
+    ]
+    found = [read_view(entry, entities, links, notes) for entry in named]
     return tuple(view for view in found if view is not None)
 
 

@@ -44,6 +44,10 @@ from factory_core.specs import read
         ("text? readonly", {"readonly": True}),
         ("text = and the rest = of it", {"default": "and the rest = of it"}),
         ('text = ""', {"default": ""}),
+        ("uuid = 0B8BA1A5-7a0e-4f0e-9d2a-0d6a3f6f7f10", {"default": "0b8ba1a5-7a0e-4f0e-9d2a-0d6a3f6f7f10"}),
+        ("email = a@example.com", {"default": "a@example.com"}),
+        ("url = https://example.com/x?y=z", {"default": "https://example.com/x?y=z"}),
+        ("list int = [1, 2]", {"default": "[1, 2]"}),
     ],
 )  # fmt: skip
 def test_a_short_form_means_what_it_says(field, form: str, expected: dict[str, object]):
@@ -92,6 +96,18 @@ def test_a_short_form_means_what_it_says(field, form: str, expected: dict[str, o
         ("text secret = x", "Everybody"),
         ("json unique", "unique"),
         ("bool(3)", "no arguments"),
+        ("money(3)", "no arguments"),
+        ("text(1", "not closed"),
+        ("uuid = x", "is no uuid"),
+        ("email = x", "someone@example.com"),
+        ("url = ftp://x", "https://"),
+        ("json = {", "is no json"),
+        ("list int = [a]", "is no list"),
+        ("list int = 5", "JSON list"),
+        ("int = 1.5", "is no int"),
+        ("int =", "missing"),
+        ("float = nan", "is no float"),
+        ("decimal(5,2) = x", "is no decimal"),
     ],
 )
 def test_a_wrong_form_is_an_error_on_its_line_with_a_way_out(reading, form: str, hint: str):

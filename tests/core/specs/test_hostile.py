@@ -83,6 +83,14 @@ def test_it_ends_in_one_clear_error(name: str):
     assert [found for found, _ in problems] == [code]
 
 
+@pytest.mark.parametrize("name", HOSTILE)
+def test_every_refusal_says_what_to_do(name: str):
+    text, _ = HOSTILE[name]
+    (problem,) = read(f"project: {{name: T}}\n{text}".encode()).problems
+    assert problem.suggestion
+    assert len(problem.message) <= 400
+
+
 BLOCKS = {
     "fences": "```yaml\na: 1\n```\n" * 5_000,
     "quotes": "> " * 9_000,

@@ -291,6 +291,7 @@ def test_views_name_fields(blueprint, complaints):
     assert (view.columns, view.form) == (("title", "created_at"), ("title",))
     assert view.filter == {"due_gte": "2026-01-01", "note": None}
     card = "entities: {Card: {title: text}}\nviews:\n"
+    assert complaints(f"{card}  ../x: {{lists: Card}}\n") == ["3:name"]
     assert complaints(f"{card}  All: {{lists: Card, columns: [titel]}}\n") == ["3:unknown-name"]
     assert complaints(f"{card}  All: {{columns: [title]}}\n") == ["3:view"]
     assert complaints(f"{card}  All: {{lists: Card, filter: {{title_like: x}}}}\n") == ["3:unknown-name"]
@@ -387,6 +388,24 @@ def test_a_wrong_step_is_an_error(reading, step: str, problem: str):
     found = reading(f"{text}{first}      - {step}\n")
     assert [one.code for one in found.errors] == [problem]
     assert found.errors[0].line == 7
+
+
+@pytest.mark.parametrize(
+    ("call", "hint"),
+    [
+        ("{get: /card}", "Did you mean /cards?"),
+        ("{get: /card?x=1}", "Did you mean /cards?"),
+        ("{get: /card, expect: 404}", None),
+        ("{get: /cards/1, expect: 404}", None),
+        ("{get: /weather/today}", None),
+        ("{get: /health}", None),
+    ],
+)
+def test_a_call_that_nothing_answers_is_a_warning(reading, call: str, hint: str | None):
+    text = "project: {name: T}\nentities: {Card: {title: text}}\nendpoints: {GET /weather: {}}\nacceptance:\n"
+    found = reading(f"{text}  - {{name: a, steps: [{call}]}}\n")
+    assert found.blueprint is not None
+    assert [problem.suggestion for problem in found.problems] == ([hint] if hint else [])
 
 
 def test_signing_in_without_roles_is_an_error(complaints):
