@@ -12,7 +12,12 @@ import pytest
 
 HERE = Path(__file__).parent
 ROOT = HERE.parent.parent
-PLATFORM = ("core", "migrations", "api")
+PLATFORM = {
+    "factory-core": "core",
+    "factory-migrations": "migrations",
+    "factory-api": "api",
+    "factory-plugin-storage": "plugins/storage",
+}
 VARIANTS = ("import_error", "misspelt_hook", "wrong_type", "clashing_route", "failing_migration")
 
 PYPROJECT = """
@@ -75,8 +80,10 @@ def environment(tmp_path_factory: pytest.TempPathFactory) -> Environment:
     environment = Environment(folder)
     subprocess.run([sys.executable, "-m", "venv", folder / "venv"], check=True)
     wheels = folder / "wheels"
-    environment.pip("wheel", "--no-deps", "-w", str(wheels), *(str(ROOT / member) for member in PLATFORM))
-    environment.install(*(f"factory-{member}" for member in PLATFORM))
+    environment.pip(
+        "wheel", "--no-deps", "-w", str(wheels), *(str(ROOT / folder) for folder in PLATFORM.values())
+    )
+    environment.install(*PLATFORM)
     environment.install(_copied(HERE / "good", folder / "good"))
     for variant in VARIANTS:
         environment.install(_broken(variant, folder / f"broken-{variant}"))

@@ -72,7 +72,7 @@ def test_one_plugin_adds_one_of_everything_and_five_broken_ones_do_not_matter(
         assert client.get("/api/v1/builds").json()["items"] == []
         assert client.get("/api/v1/half").status_code == 404, "a plugin whose table is missing is off"
     rows = environment.plugins(**where)
-    assert {name for name, row in rows.items() if row["on"]} == {"api", "good", "migrations"}
+    assert {name for name, row in rows.items() if row["on"]} == {"api", "good", "migrations", "storage"}
     for name, cause in CAUSES.items():
         assert cause in rows[name]["cause"], rows[name]
     assert rows["good"]["added"] == {
