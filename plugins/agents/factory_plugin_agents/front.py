@@ -118,6 +118,7 @@ def _title_field(entity: Entity) -> str | None:
 
 
 def _field(field: Field, *, is_title: bool = False) -> dict[str, Any]:
+    """A field; what is off or empty is left out, so that the document can be read."""
     described: dict[str, Any] = {
         "name": field.name,
         "label": _label(field),
@@ -130,16 +131,19 @@ def _field(field: Field, *, is_title: bool = False) -> dict[str, Any]:
         "min": field.minimum,
         "max": field.maximum,
         "scale": field.scale,
-        "precision": field.precision,
         "money": field.money,
         "values": [{"value": value, "label": _words(value) or value} for value in field.values],
         "item": _field(field.item) if field.item else None,
         "target": field.target,
-        "default": field.default,
-        "hasDefault": field.has_default,
         "description": field.description,
     }
-    return described
+    default = {"hasDefault": True, "default": field.default} if field.has_default else {}
+    return {name: value for name, value in described.items() if not _is_off(value)} | default
+
+
+def _is_off(value: object) -> bool:
+    """Nothing, no or empty; the number 0 is a value."""
+    return value is None or value is False or value in ("", [])
 
 
 def _label(field: Field) -> str:

@@ -45,7 +45,7 @@ endpoints:
   DELETE /books/{id}: {roles: [clerk]}
 views:
   Desk: {lists: Loan, group_by: state, filter: {state: [asked, out]}, form: [book_id, reader]}
-  Desk!: {lists: Book, sort: [-printed, title], columns: [title, price], filter: {price: null}}
+  Unpriced books: {lists: Book, sort: [-printed, title], columns: [title, price], filter: {price: null}}
 """
 
 
