@@ -9,6 +9,7 @@ from contextlib import suppress
 from typing import Any, Literal
 from uuid import UUID
 
+import msgspec
 import structlog
 from arq.worker import Function, Retry, Worker, func
 from msgspec import Struct
@@ -105,6 +106,8 @@ async def _serve(url: str, queue: str, functions: Sequence[Function], order: Wor
             functions,
             queue_name=queue,
             redis_pool=arq_client(url),
+            job_serializer=msgspec.msgpack.encode,
+            job_deserializer=msgspec.msgpack.decode,
             handle_signals=False,
             keep_result=0,
             max_jobs=order.job_slots,
