@@ -51,6 +51,9 @@ LONG_FROM = 300
 """Text that may be this long is written in several lines."""
 MOST_COLUMNS = 6
 
+SINGULARS = ((r"ies$", "y"), (r"(ss|ch|sh|x|z)es$", r"\1"), (r"s?$", ""))
+"""Endings of English plurals; the first that fits counts."""
+
 ACCESS = {
     "read": (CrudCall.LIST, False),
     "create": (CrudCall.CREATE, True),
@@ -83,13 +86,21 @@ def _words(name: str) -> str:
     return sentence[:1].upper() + sentence[1:]
 
 
+def _one(name: str, plural: str) -> str:
+    """What one row is called: specs name an entity ``Build`` or ``builds``."""
+    if name != plural or re.search(r"(ss|us|is|ics|series)$", name):
+        return name
+    return next(re.sub(ending, rest, name) for ending, rest in SINGULARS if re.search(ending, name))
+
+
 def _entity(entity: Entity, blueprint: Blueprint) -> dict[str, Any]:
     machines = [machine for machine in blueprint.states if machine.entity == entity.name]
     title = _title_field(entity)
+    plural = _words(entity.path.rsplit("/", 1)[-1])
     return {
         "name": entity.name,
-        "title": _words(entity.name),
-        "plural": _words(entity.path.rsplit("/", 1)[-1]),
+        "title": _one(_words(entity.name), plural),
+        "plural": plural,
         "path": entity.path,
         "key": entity.path.strip("/"),
         "description": entity.description,

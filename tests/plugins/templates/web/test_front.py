@@ -109,6 +109,24 @@ def test_names_are_shown_as_words(blueprint: Blueprint) -> None:
     assert {field["name"]: field["label"] for field in entity_of(blueprint, "Loan")["fields"]}["book_id"] == "Book"
 
 
+@pytest.mark.parametrize(
+    ("name", "path", "title"),
+    [
+        ("builds", "/builds", "Build"),
+        ("OrderLine", "/order-lines", "Order line"),
+        ("categories", "/categories", "Category"),
+        ("boxes", "/boxes", "Box"),
+        ("classes", "/classes", "Class"),
+        ("analytics", "/analytics", "Analytics"),
+        ("URL", "/urls", "URL"),
+    ],
+)
+def test_one_row_is_called_by_one_word_of_the_entity(name: str, path: str, title: str) -> None:
+    entity = Entity(name=name, path=path, fields=())
+    blueprint = Blueprint(project=Project(name="x", slug="x"), entities=(entity,))
+    assert entity_of(blueprint, name)["title"] == title
+
+
 def test_a_form_insists_only_on_what_a_row_needs(blueprint: Blueprint) -> None:
     required = {field["name"] for field in entity_of(blueprint, "Book")["fields"] if field.get("required")}
     assert required == {"isbn", "title"}
