@@ -129,7 +129,8 @@ def initial(field: Field) -> Any:
         FieldKind.JSON: _decode,
         FieldKind.LIST: _decode,
     }
-    return readers.get(field.kind, lambda known: known)(value)
+    read = readers.get(field.kind)
+    return read(value) if read else value
 
 
 def _decode(text: Any) -> Any:

@@ -29,7 +29,8 @@ def column_code(field: FieldView) -> str:
     arguments: list[str] = []
     if field.reference:
         delete = f', ondelete="{field.on_delete}"' if field.on_delete else ""
-        arguments.append(f'ForeignKey("{field.target_table}.id"{delete})')
+        cyclic = ", use_alter=True" if field.cyclic else ""
+        arguments.append(f'ForeignKey("{field.target_table}.id"{delete}{cyclic})')
     elif field.column not in _PLAIN_COLUMNS:
         arguments.append(field.column.removesuffix("()"))
     if field.field.readonly and field.default:
@@ -100,8 +101,27 @@ def items(pairs: tuple[tuple[str, str], ...]) -> str:
     return "".join(f"{python(name)}: {code}, " for name, code in pairs)
 
 
+def remarks(field: FieldView) -> str:
+    """What a reader of the API must know of a field beyond its type."""
+    known = field.field
+    length = (known.minimum, known.maximum)
+    told = {
+        "optional": known.optional,
+        "unique": known.unique,
+        "read-only": known.readonly,
+        f"{known.secrecy.value}, write-only": not field.shown,
+        f"{known.scale} digits after the point": known.scale is not None,
+        f"at least {length[0]}": length[0] is not None,
+        f"at most {length[1]}": length[1] is not None,
+        f"default {known.default}": known.has_default,
+        known.description: bool(known.description),
+    }
+    return "; ".join(word for word, holds in told.items() if holds)
+
+
 FILTERS: dict[str, Callable[..., Any]] = {
     "pairs": items,
+    "remarks": remarks,
     "identifier": snake,
     "prefix": prefix,
     "docstring": docstring,

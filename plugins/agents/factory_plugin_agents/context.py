@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from collections.abc import Set as AbstractSet
+
 from msgspec import Struct
 
 from factory_core.contracts.blueprint import (
@@ -384,31 +387,35 @@ def _routes(
 
 
 def _cyclic_fields(blueprint: Blueprint) -> frozenset[tuple[str, str]]:
-    """References that cannot be made with their table, whatever the order of tables."""
-    waiting = {
-        entity.name: {
-            field.target
-            for field in entity.fields
-            if field.kind is FieldKind.REFERENCE and field.target != entity.name
-        }
+    """References that close a circle of tables and lead from an earlier entity to a later one.
+
+    Without them the tables can be made one after the other, and each can be told from its circle alone."""
+    order = {entity.name: number for number, entity in enumerate(blueprint.entities)}
+    leads = {
+        entity.name: {field.target for field in entity.fields if field.kind is FieldKind.REFERENCE}
         for entity in blueprint.entities
     }
-    done: set[str | None] = set()
-    cyclic: set[tuple[str, str]] = set()
+    return frozenset(
+        (entity.name, field.name)
+        for entity in blueprint.entities
+        for field in entity.fields
+        if field.kind is FieldKind.REFERENCE
+        and order[entity.name] < order.get(field.target or "", -1)
+        and _reaches(leads, field.target or "", entity.name)
+    )
+
+
+def _reaches(leads: Mapping[str, AbstractSet[str | None]], start: str, goal: str) -> bool:
+    seen: set[str] = set()
+    waiting = [start]
     while waiting:
-        ready = [name for name, targets in waiting.items() if targets <= done]
-        if not ready:
-            first = next(iter(waiting))
-            cyclic |= {
-                (first, field.name)
-                for field in blueprint.entity(first).fields
-                if field.kind is FieldKind.REFERENCE and field.target != first and field.target not in done
-            }
-            ready = [first]
-        for name in ready:
-            del waiting[name]
-            done.add(name)
-    return frozenset(cyclic)
+        name = waiting.pop()
+        if name == goal:
+            return True
+        if name not in seen:
+            seen.add(name)
+            waiting += [target for target in leads.get(name, ()) if target]
+    return False
 
 
 def creation_order(views: tuple[EntityView, ...]) -> tuple[EntityView, ...]:

@@ -93,6 +93,8 @@ def body_type(field: Field, *, bounds: bool = True) -> str:
         return f"Literal[{', '.join(json.dumps(word, ensure_ascii=False) for word in field.values)}]"
     if field.kind is FieldKind.LIST:
         return f"list[{body_type(field.item, bounds=bounds) if field.item else 'JsonValue'}]"
+    if field.kind is FieldKind.FLOAT and not bounds:
+        return "FiniteFloat"
     plain = _BODY[field.kind]
     limits = _limits(field) if bounds else ""
     return f"Annotated[{plain}, Field({limits})]" if limits else plain

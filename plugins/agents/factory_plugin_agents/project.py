@@ -6,7 +6,7 @@ from typing import Any
 
 from msgspec import Struct
 
-from factory_core.contracts.blueprint import Blueprint, Field, FieldKind, Requirement, Role, Secrecy
+from factory_core.contracts.blueprint import Blueprint, Field, FieldKind, OnDelete, Requirement, Role, Secrecy
 from factory_core.contracts.template import TemplatePackage
 
 from . import naming
@@ -87,6 +87,12 @@ def node_context(design: Design, template: TemplatePackage, each: str, node: str
         "stubs": design.stubs,
         "machines": tuple(machine for entity in design.entities for machine in entity.machines),
         "flags": dict(design.flags),
+        "softer": tuple(
+            (f"{entity.name}.{field.name}", _softer(field))
+            for entity in design.entities
+            for field in entity.fields
+            if field.target_class and field.on_delete
+        ),
         "renamed": {
             field.column_name: field.name
             for entity in design.entities
@@ -107,6 +113,13 @@ def node_context(design: Design, template: TemplatePackage, each: str, node: str
     if fill:
         fill(context, design, node)
     return context
+
+
+def _softer(field: FieldView) -> str:
+    """What a reference does, in words, when the row it names is deleted."""
+    if field.many:
+        return "the link goes"
+    return "the reference is cleared" if field.field.on_delete is OnDelete.CLEAR else "the row goes with it"
 
 
 def _entity(context: dict[str, Any], design: Design, node: str) -> None:
