@@ -324,8 +324,8 @@ class Phase(Struct, frozen=True, kw_only=True):
 
 
 class AgentHint(Struct, frozen=True, kw_only=True):
-    """A comment such as ``# 15-20 agents`` or ``# Triggers 40% of agents``, with the node it stands at. ``path`` is that of its
-    ``Node``; ``#2`` is added where a leaf or another hint has the path already. Without a number it is text only."""
+    """A comment such as ``# 15-20 agents`` or ``# Triggers 40% of agents``, with the node it stands at. ``path`` is
+    that of its ``Node``; ``#2`` is added where a leaf or another hint has the path already. Without a number it is text only."""
 
     path: str
     text: str
@@ -371,8 +371,8 @@ class NodeState(StrEnum):
 class Node(Struct, frozen=True, kw_only=True):
     """A scalar leaf, an empty container or an agent hint of the spec. ``part`` names what the reader made of it, as in
     ``entity:Card``, ``field:Card.title``, ``endpoint:POST /cards/{id}/finish``, ``requirement:R-1``,
-    ``case:a finished card stays finished``, ``hint``, ``constraint:max_agents``, ``project``; empty = not understood. Further:
-    ``version``, ``states:Card.status``, ``rule:Card: estimate >= 0``, ``role:admin``, ``view:Board view``,
+    ``case:a finished card stays finished``, ``hint``, ``constraint:max_agents``, ``project``; empty = not understood.
+    Further: ``version``, ``states:Card.status``, ``rule:Card: estimate >= 0``, ``role:admin``, ``view:Board view``,
     ``behaviour:on_failure``, ``phase:phase_1_foundation``, ``technology:react``, ``reference``, ``do_not_build``."""
 
     path: str

@@ -48,6 +48,7 @@ HOSTILE = {
     "alias bomb": (bomb(), "too-many-values"),
     "brackets": ("a: " + "[\n" * 10_000 + "]" * 10_000, "too-deep"),
     "braces": ("a: " + "{a:\n" * 10_000 + "}" * 10_000, "too-deep"),
+    "levels that only a parser counts": ("a: " + "[\n" * 120 + "]" * 120, "too-deep"),
     "brackets only": ("[" * 19_000, "too-deep"),
     "indentation": ("".join(" " * level + "a:\n" for level in range(1_400)), "too-deep"),
     "dashes": ("- " * 9_000 + "a", "too-deep"),
@@ -173,6 +174,10 @@ def test_an_alias_that_costs_little_is_written_out():
     assert found.blueprint is not None
     assert found.blueprint.entity("A").fields == found.blueprint.entity("B").fields
     assert sum(node.path.endswith(".name") for node in found.blueprint.nodes) == 3
+
+
+def test_ninety_levels_are_read():
+    assert read(f"project: {{name: T}}\na: {'[' * 90}{']' * 90}\n".encode()).blueprint is not None
 
 
 def test_aliases_count_as_what_they_stand_for():
