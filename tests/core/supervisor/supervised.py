@@ -9,14 +9,18 @@ from factory_core.kernel.supervisor import Supervision
 from factory_core.kernel.supervisor_children import ChildProcess
 from factory_core.testing.boot import installed_servers
 
-# Says that it lives, and has a child of its own as web servers do.
+# Says that it lives, and has a child of its own, which it ends with itself when it is asked to, as web servers do.
 WORKER = """
-import pathlib, subprocess, sys, time
+import pathlib, signal, subprocess, sys, time
 child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(1000)"])
+def end(*signal):
+    child.kill()
+    raise SystemExit(0)
+signal.signal(signal.SIGTERM, end)
 pathlib.Path(sys.argv[1]).write_text(str(child.pid))
 time.sleep(1000)
 """
-DEAF = "import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN)\n" + WORKER
+DEAF = WORKER.replace("signal.SIGTERM, end", "signal.SIGTERM, signal.SIG_IGN")
 
 
 def supervision(home: Path) -> Supervision:

@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import psutil
@@ -19,18 +20,30 @@ run_children([ChildProcess(name="sleeper", command=(sys.executable, "-c", "impor
 """
 
 
+@pytest.fixture
+def runner() -> Iterator[psutil.Popen]:
+    process = psutil.Popen([sys.executable, "-c", FOREGROUND])
+    yield process
+    if process.is_running():
+        process.kill()
+    process.wait()
+
+
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_in_the_foreground_a_signal_ends_everything(until, number: signal.Signals) -> None:
-    runner = psutil.Popen([sys.executable, "-c", FOREGROUND])
-    until(runner.children)
-    (child,) = runner.children()
-    before = child.pid
-    child.kill()
-    until(lambda: runner.children() and runner.children()[0].pid != before)
-    (child,) = runner.children()
+def test_in_the_foreground_a_signal_ends_everything(
+    runner: psutil.Popen, until, number: signal.Signals
+) -> None:
+    def children(*, besides: Sequence[psutil.Process] = ()) -> list[psutil.Process]:
+        return [child for child in runner.children() if child not in besides]
+
+    until(children)
+    first = children()
+    first[0].kill()
+    until(lambda: children(besides=first))
+    second = children(besides=first)
     runner.send_signal(number)
     assert runner.wait(10) == 0
-    until(lambda: not child.is_running())
+    until(lambda: not any(child.is_running() for child in second))
 
 
 def test_a_command_that_does_not_exist_is_given_up_while_starting(until) -> None:

@@ -112,9 +112,11 @@ def test_after_sigkill_of_the_supervisor_the_next_command_takes_over(
         ask(attached.urls["postgresql"], "create table kept as select 42 as answer")
         servers = [server_pid(home, "postgresql"), server_pid(home, "valkey")]
         worker = psutil.Process(child_pid(home))
+        (grandchild,) = worker.children()
         os.kill(attached.state.pid, signal.SIGKILL)
         until(lambda: status(home) is None)
         until(lambda: not worker.is_running() or worker.status() == psutil.STATUS_ZOMBIE)
+        until(lambda: not grandchild.is_running())
 
         with ensure_running(home, spec) as second:
             assert second.state.pid != attached.state.pid
