@@ -325,7 +325,7 @@ class Phase(Struct, frozen=True, kw_only=True):
 
 class AgentHint(Struct, frozen=True, kw_only=True):
     """A comment such as ``# 15-20 agents`` or ``# Triggers 40% of agents``, with the node it stands at. ``path`` is
-    that of its ``Node``; ``#2`` is added where a leaf or another hint has the path already. Without a number it is text only."""
+    that of its ``Node``; ``#2`` is added where a leaf or another hint has the path already."""
 
     path: str
     text: str

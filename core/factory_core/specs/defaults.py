@@ -48,6 +48,7 @@ def unquoted(text: str) -> str:
 
 
 def read_text(field: Field, text: str) -> str:
+    """Any text of the allowed length, quotes around it left out."""
     text = unquoted(text)
     if len(text) < (field.minimum or 0) or len(text) > (field.maximum or len(text)):
         raise BadDefault(f"The default has {len(text)} characters, which the field does not allow.")
@@ -55,6 +56,7 @@ def read_text(field: Field, text: str) -> str:
 
 
 def read_int(field: Field, text: str) -> int:
+    """A whole number in the field's range."""
     if not INTEGER.fullmatch(text):
         raise ValueError(text)
     number = int(text)
@@ -66,6 +68,7 @@ def read_int(field: Field, text: str) -> int:
 
 
 def read_float(_field: Field, text: str) -> float:
+    """A finite number."""
     number = float(text)
     if number != number or abs(number) == float("inf") or "_" in text:
         raise ValueError(text)
@@ -73,6 +76,7 @@ def read_float(_field: Field, text: str) -> float:
 
 
 def read_decimal(field: Field, text: str) -> str:
+    """A number that fits, with exactly the field's scale."""
     if not re.fullmatch(r"[-+]?\d{1,40}(\.\d{1,40})?", text):
         raise ValueError(text)
     number = Decimal(text)
@@ -85,16 +89,19 @@ def read_decimal(field: Field, text: str) -> str:
 
 
 def read_bool(_field: Field, text: str) -> bool:
+    """``true`` or ``false``."""
     if text not in ("true", "false"):
         raise ValueError(text)
     return text == "true"
 
 
 def read_date(_field: Field, text: str) -> str:
+    """``today``, or a date."""
     return text if text == "today" else dt.date.fromisoformat(text).isoformat()
 
 
 def read_datetime(_field: Field, text: str) -> str:
+    """``now``, or a moment with its time zone, in UTC."""
     if text == "now":
         return text
     moment = dt.datetime.fromisoformat(text)
@@ -104,30 +111,36 @@ def read_datetime(_field: Field, text: str) -> str:
 
 
 def read_time(_field: Field, text: str) -> str:
+    """A time of day."""
     return dt.time.fromisoformat(text).isoformat()
 
 
 def read_uuid(_field: Field, text: str) -> str:
+    """A UUID in its usual spelling."""
     return str(uuid.UUID(text))
 
 
 def read_email(_field: Field, text: str) -> str:
+    """Something with an @ and a domain."""
     if not EMAIL.fullmatch(text):
         raise ValueError(text)
     return text
 
 
 def read_url(_field: Field, text: str) -> str:
+    """An http address."""
     if not URL.fullmatch(text):
         raise ValueError(text)
     return text
 
 
 def read_json(_field: Field, text: str) -> str:
+    """JSON, in one spelling."""
     return json.dumps(json.loads(text), ensure_ascii=False, allow_nan=False)
 
 
 def read_enum(field: Field, text: str) -> str:
+    """One of the enum's words."""
     word = unquoted(text)
     if word not in field.values:
         known = ", ".join(field.values)
@@ -136,6 +149,7 @@ def read_enum(field: Field, text: str) -> str:
 
 
 def read_list(field: Field, text: str) -> str:
+    """A JSON list of the item's values."""
     values: object = json.loads(text)
     if not isinstance(values, list) or field.item is None:
         raise ValueError(text)

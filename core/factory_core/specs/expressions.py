@@ -50,6 +50,8 @@ class NotInLanguage(Exception):
 
 
 class Token(Struct, frozen=True):
+    """A number, a text, a word or a sign; the last one is empty."""
+
     kind: str
     text: str
 
