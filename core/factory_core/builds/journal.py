@@ -75,7 +75,7 @@ _PARENTS = """
     from edge e join task t on t.build_id = e.build_id and t.id = e.parent
     where e.build_id = $1 and e.child = $2 order by t.n"""
 
-_STEP = "select * from journal.step($1,$2,$3,$4,$5,$6,$7,$8,$9,$10,$11,$12,$13,$14,$15,$16,$17)"
+_STEP = "select * from journal.step($1,$2,$3,$4,$5,$6,$7,$8,$9,$10,$11,$12,$13,$14,$15,$16,$17,$18)"
 
 
 class Journal:
@@ -149,7 +149,8 @@ class Journal:
             [r.task for r in reports],
             [r.fence for r in reports],
             [r.kind for r in reports],
-            [r.body for r in reports],
+            [r.result for r in reports],
+            [r.reason for r in reports],
             [r.memo for r in reports],
             [r.delay for r in reports],
             [r.children for r in reports],

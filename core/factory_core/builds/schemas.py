@@ -149,7 +149,8 @@ class Report(Struct, frozen=True):
     task: str
     fence: int
     kind: str
-    body: str
+    result: str | None
+    reason: str
     memo: str | None
     delay: float
     children: str | None
@@ -158,7 +159,7 @@ class Report(Struct, frozen=True):
     def of(cls, attempt: Assignment, completion: Completion) -> Report:
         """Raises TypeError or ValueError when the result cannot be told as JSON."""
         done = completion.kind is CompletionKind.DONE
-        body = _json(completion.result) if done else completion.reason.replace("\0", "\ufffd")[:4000]
+        verdict = done or completion.kind is CompletionKind.FAILED
         children = _json(_Children(completion.tasks, completion.edges)) if done and completion.tasks else None
         memo = completion.memo if done else None
         return cls(
@@ -166,7 +167,8 @@ class Report(Struct, frozen=True):
             attempt.task,
             attempt.fence,
             str(completion.kind),
-            body,
+            _json(completion.result) if verdict else None,
+            "" if done else completion.reason.replace("\0", "\ufffd")[:4000],
             memo,
             completion.delay,
             children,
@@ -234,7 +236,7 @@ class TaskRow(Struct, frozen=True, kw_only=True):
 
 
 class ResultRow(Struct, frozen=True, kw_only=True):
-    """How a task ended; ``result`` is empty unless it is done."""
+    """How a task ended; ``result`` is empty unless it is done or has failed by verdict."""
 
     id: str
     agent: str

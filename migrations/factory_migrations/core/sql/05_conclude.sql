@@ -3,9 +3,9 @@
 --
 -- Kinds: done; failed (a verdict, not retried); retry (a crash: later again, until max_tries); cancelled (the agent was
 -- stopped before its end: final when the build is stopped, else the task is ready again and no try is counted).
--- p_body is the result of done, else the reason. p_children comes with done only.
+-- p_result is what done and failed attempts leave, p_reason says why it was not done. p_children comes with done only.
 create function journal.conclude(
-    p_build uuid[], p_task text[], p_fence integer[], p_kind text[], p_body text[], p_memo text[],
+    p_build uuid[], p_task text[], p_fence integer[], p_kind text[], p_result text[], p_reason text[], p_memo text[],
     p_delay double precision[], p_children text[], p_now timestamptz
 ) returns bigint[]
 language plpgsql as $$
@@ -38,14 +38,14 @@ begin
                 v_planted := v_planted || v_o;
             else
                 p_kind[v_o] := 'failed';
-                p_body[v_o] := v_refusal;
+                p_reason[v_o] := v_refusal;
             end if;
         end loop;
     end if;
 
     with raw as (
-        select * from unnest(p_build, p_task, p_fence, p_kind, p_body, p_memo, p_delay)
-            with ordinality as i (build_id, task, fence, kind, body, memo, delay, o)
+        select * from unnest(p_build, p_task, p_fence, p_kind, p_result, p_reason, p_memo, p_delay)
+            with ordinality as i (build_id, task, fence, kind, result, reason, memo, delay, o)
     ), item as (
         select distinct on (build_id, task, fence) * from raw order by build_id, task, fence, o
     ), judged as (
@@ -65,9 +65,9 @@ begin
         from judged
     ), changed as (
         update task t set state = s.state, end_fence = s.fence, end_seq = s.seq, worker = null,
-            result = case s.state when 'done' then s.body::jsonb end,
+            result = case when s.state in ('done', 'failed') then s.result::jsonb end,
             memo_digest = case s.state when 'done' then s.memo end,
-            reason = case s.state when 'done' then '' else s.body end,
+            reason = case s.state when 'done' then '' else s.reason end,
             tries = t.tries + (s.state = 'failed' or (s.kind = 'retry' and not s.ended))::integer,
             run_at = case s.state when 'waiting' then p_now + s.delay * interval '1 second' end,
             ended_at = case when s.ended then p_now end
@@ -76,7 +76,7 @@ begin
         insert into event (build_id, seq, org_id, kind, task, fence, at, body)
         select build_id, seq, org_id,
             case when ended then 'task.' || state when kind = 'retry' then 'task.retrying' else 'task.lease_lost' end,
-            task, fence, p_now, case state when 'done' then '{}'::jsonb else jsonb_build_object('reason', body) end
+            task, fence, p_now, case state when 'done' then '{}'::jsonb else jsonb_build_object('reason', reason) end
         from numbered
     ), counted as (
         update build b set next_seq = b.next_seq + s.told, unfinished = b.unfinished - s.ended, ready = b.ready + s.ready,
@@ -91,7 +91,7 @@ begin
         returning b.unfinished
     ), kept as (
         insert into memo (org_id, digest, result, created_at)
-        select distinct on (org_id, memo) org_id, memo, body::jsonb, p_now from numbered
+        select distinct on (org_id, memo) org_id, memo, result::jsonb, p_now from numbered
         where state = 'done' and memo is not null
         order by org_id, memo
         on conflict do nothing

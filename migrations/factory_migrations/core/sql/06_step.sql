@@ -46,7 +46,7 @@ end $$;
 -- started in it is answered once more and nothing is taken.
 create function journal.step(
     p_worker uuid, p_tick bigint,
-    p_build uuid[], p_task text[], p_fence integer[], p_kind text[], p_body text[], p_memo text[],
+    p_build uuid[], p_task text[], p_fence integer[], p_kind text[], p_result text[], p_reason text[], p_memo text[],
     p_delay double precision[], p_children text[],
     p_held_build uuid[], p_held_task text[], p_held_fence integer[],
     p_want integer, p_scan boolean, p_offer uuid[], p_per integer
@@ -70,7 +70,7 @@ begin
 
     if cardinality(p_build) > 0 then
         perform from build where id = any (p_build) order by id for update;
-        v_seqs := journal.conclude(p_build, p_task, p_fence, p_kind, p_body, p_memo, p_delay, p_children, v_now);
+        v_seqs := journal.conclude(p_build, p_task, p_fence, p_kind, p_result, p_reason, p_memo, p_delay, p_children, v_now);
         k := 'a';
         seqs := v_seqs;
         return next;
