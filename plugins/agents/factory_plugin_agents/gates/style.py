@@ -8,14 +8,14 @@ from msgspec import Struct, field
 
 from factory_core.contracts.agent import Finding, FindingLevel, GateResult, Outcome, Tools, Work
 
-from .evidence import code_of, decoded, failed, tail
+from .evidence import code_of, decoded, failed
 
 __all__ = ["check_style"]
 
 GATE = "format+lint"
 LIMIT = "0 faults"
 MOST_FINDINGS = 20
-CLEAN, FAULTS = 0, 1
+OPTIONS = ("--no-cache", "--output-format=json")
 
 
 class _Place(Struct):
@@ -23,7 +23,7 @@ class _Place(Struct):
 
 
 class _Fault(Struct):
-    """One entry of ``ruff check --output-format=json``."""
+    """One entry of ruff's JSON."""
 
     message: str
     filename: str
@@ -34,36 +34,28 @@ class _Fault(Struct):
 async def check_style(work: Work, tools: Tools) -> Outcome:
     """Passed when both halves of ruff are content."""
     code = code_of(work)
-    (lint, _), (layout, _) = await asyncio.gather(
-        tools.run(("ruff", "check", "--no-cache", "--output-format=json", "."), code),
-        tools.run(("ruff", "format", "--no-cache", "--check", "."), code),
+    halves = await asyncio.gather(
+        tools.run(("ruff", "check", *OPTIONS, "."), code),
+        tools.run(("ruff", "format", "--check", *OPTIONS, "."), code),
     )
-    faults = decoded(lint.stdout, list[_Fault])
-    if lint.exit_code not in (CLEAN, FAULTS) or faults is None:
-        return failed(GATE, lint, LIMIT)
-    if layout.exit_code not in (CLEAN, FAULTS):
-        return failed(GATE, layout, LIMIT)
-    untidy = [
-        line for line in layout.stdout.decode(errors="replace").splitlines() if line.startswith("Would ")
-    ]
+    faults: set[tuple[str, int, str, str]] = set()
+    for result, _ in halves:
+        told = decoded(result.stdout, list[_Fault])
+        if told is None or bool(told) != bool(result.exit_code):
+            return failed(GATE, result, LIMIT)
+        faults |= {
+            (each.filename.removeprefix("/work/"), each.location.row, each.code or "syntax", each.message)
+            for each in told
+        }
     found = [
-        Finding(
-            level=FindingLevel.ERROR,
-            code=fault.code or "syntax",
-            message=fault.message,
-            path=fault.filename.removeprefix("/work/"),
-            line=fault.location.row,
-        )
-        for fault in faults
+        Finding(level=FindingLevel.ERROR, code=code, message=message, path=path, line=line)
+        for path, line, code, message in sorted(faults)
     ]
-    found += [Finding(level=FindingLevel.ERROR, code="format", message=line) for line in untidy]
-    passed = not found and lint.exit_code == layout.exit_code == CLEAN
-    detail = (
-        ""
-        if passed
-        else "\n".join(f"{each.path}:{each.line} {each.message}" for each in found) or tail(layout)
-    )
     gate = GateResult(
-        name=GATE, passed=passed, figure=f"{len(found)} faults", limit=LIMIT, detail=detail[:4000]
+        name=GATE,
+        passed=not found,
+        figure=f"{len(found)} faults",
+        limit=LIMIT,
+        detail="\n".join(f"{each.path}:{each.line} {each.message}" for each in found[:MOST_FINDINGS]),
     )
     return Outcome(gates=(gate,), findings=tuple(found[:MOST_FINDINGS]))

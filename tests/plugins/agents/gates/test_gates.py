@@ -1,0 +1,192 @@
+"""Every gate passes a good project and fails the fault it is there for."""
+
+from __future__ import annotations
+
+import msgspec
+import pytest
+
+from factory_core.contracts.agent import Outcome
+from factory_plugin_agents.gates.validator import GATES
+
+
+def gate(outcome: Outcome, name: str):
+    return next(gate for gate in outcome.gates if gate.name == name)
+
+
+@pytest.mark.parametrize("name", [*GATES, "audit"])
+def test_a_good_project_passes(check, project, name):
+    outcome = check(name, project)
+    assert outcome.failure == ""
+    assert [(each.name, each.detail) for each in outcome.gates if not each.passed] == []
+
+
+def test_an_unknown_gate_fails_the_task(check, project):
+    assert "format+lint" in check("beauty", project).failure
+
+
+def test_a_gate_without_files_fails_the_task(check):
+    assert "no files" in check("tests", {}).failure
+
+
+def test_two_runs_give_equal_outcomes(check, project):
+    assert check("tests", project) == check("tests", project)
+
+
+# ---------------------------------------------------------------- format+lint
+
+
+@pytest.mark.parametrize(
+    "fault", ["import os\n", "x  =  1\n", "def broken(:\n"], ids=["unused import", "layout", "syntax"]
+)
+def test_style_faults_fail_and_are_placed(check, project, fault):
+    outcome = check("format+lint", project | {"app/fault.py": fault})
+    assert not gate(outcome, "format+lint").passed
+    assert any("app/fault.py" in finding.path + finding.message for finding in outcome.findings)
+
+
+# ------------------------------------------------------------------- security
+
+
+def test_a_high_weakness_fails_the_security_gate(check, project):
+    bad = "import subprocess\n\nsubprocess.run('ls', shell=True)\nimport hashlib\n\nhashlib.md5(b'x')\n"
+    outcome = check("security", project | {"app/bad.py": bad})
+    assert not gate(outcome, "security").passed
+    assert {("app/bad.py", 6)} <= {(finding.path, finding.line) for finding in outcome.findings}
+
+
+def test_code_that_cannot_be_read_is_not_secure(check, project):
+    assert not gate(check("security", project | {"app/bad.py": "def broken(:\n"}), "security").passed
+
+
+def test_no_application_is_not_a_secure_one(check, project):
+    nothing = {path: text for path, text in project.items() if not path.startswith("app/")}
+    assert not gate(check("security", nothing), "security").passed
+
+
+# ----------------------------------------------------------------------- boot
+
+
+@pytest.mark.parametrize(
+    ("path", "old", "new", "told"),
+    [
+        ("app/main.py", '"/health"', '"/healthy"', "did not start"),
+        ("app/main.py", "app = FastAPI()", "app = FastAPI(", "did not start"),
+        ("app/routes/book.py", "raise HTTPException(404)", "raise HTTPException(410)", "410 instead of 404"),
+        ("app/routes/book.py", "status_code=501", "status_code=200", "200 instead of 501"),
+        ("alembic.ini", "script_location = migrations", "", "did not start"),
+    ],
+)
+def test_a_service_that_breaks_the_contract_fails_to_boot(check, project, path, old, new, told):
+    assert old in project[path]
+    found = gate(check("boot", project | {path: project[path].replace(old, new)}), "boot")
+    assert not found.passed
+    assert told in found.figure + found.detail
+
+
+# ---------------------------------------------------------- tests and coverage
+
+
+def test_each_acceptance_case_has_its_result(check, project):
+    (case,) = check("tests", project).cases
+    assert (case.name, case.passed, case.requirements) == ("a book is found again", True, ("R-1",))
+
+
+def test_a_failing_case_is_told_with_what_it_saw(check, project):
+    path = "tests/acceptance/test_a_book_is_found_again.py"
+    outcome = check("tests", project | {path: project[path].replace("== 200", "== 418")})
+    assert not gate(outcome, "tests").passed
+    assert not outcome.cases[0].passed
+    assert "418" in outcome.cases[0].detail
+
+
+def test_a_case_without_a_test_has_not_passed(check, project):
+    del project["tests/acceptance/test_a_book_is_found_again.py"]
+    outcome = check("tests", project)
+    assert not outcome.cases[0].passed
+    assert not gate(outcome, "tests").passed
+
+
+def test_no_tests_at_all_fail(check, project, blueprint):
+    bare = {path: text for path, text in project.items() if "/test_" not in path}
+    outcome = check("tests", bare, msgspec.structs.replace(blueprint, acceptance=()))
+    assert gate(outcome, "tests").figure == "0 of 0 passed"
+    assert not gate(outcome, "tests").passed
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        "import pytest\n\n\n@pytest.mark.skip\ndef test_x():\n    pass\n",
+        "import pytest\n\n\n@pytest.mark.xfail\ndef test_x():\n    assert False\n",
+        "import pytest\n\n\n@pytest.mark.xfail\ndef test_x():\n    pass\n",
+        "def test_x():\n    assert False\n",
+        "import no_such_module\n",
+        "import os\n\n\ndef test_x():\n    os._exit(0)\n",
+        "import pytest\n\n\n@pytest.fixture\ndef bad():\n    yield\n    raise OSError\n\n\ndef test_x(bad):\n    pass\n",
+    ],
+    ids=["skipped", "xfailed", "xpassed", "failed", "unimportable", "exits", "teardown"],
+)
+def test_one_test_that_did_not_pass_fails_the_gate(check, project, body):
+    assert not gate(check("tests", project | {"tests/contract/test_more.py": body}), "tests").passed
+
+
+def test_uncovered_code_fails_coverage_alone(check, project):
+    idle = "def idle(x: int) -> int:\n" + "".join(f"    x += {n}\n" for n in range(40)) + "    return x\n"
+    outcome = check("tests", project | {"app/idle.py": idle})
+    assert gate(outcome, "tests").passed
+    assert not gate(outcome, "coverage").passed
+    assert "app/idle.py" in gate(outcome, "coverage").detail
+
+
+# -------------------------------------------------------------------- mutants
+
+
+def test_empty_tests_kill_no_mutants(check, project):
+    empty = project | {
+        "tests/contract/test_book.py": "def test_nothing(client):\n    assert client\n",
+        "tests/acceptance/test_a_book_is_found_again.py": "def test_nothing(client):\n    assert client\n",
+    }
+    outcome = check("mutants", empty)
+    found = gate(outcome, "mutants")
+    assert not found.passed
+    assert "app/routes/book.py:" in found.detail
+    assert all(finding.line > 0 for finding in outcome.findings)
+
+
+def test_tests_that_fail_anyway_prove_nothing(check, project):
+    found = gate(
+        check("mutants", project | {"tests/test_bad.py": "def test_x():\n    assert False\n"}), "mutants"
+    )
+    assert not found.passed
+    assert "without any bug" in found.detail
+
+
+# ---------------------------------------------------------------------- audit
+
+
+@pytest.mark.parametrize(
+    "secret",
+    [
+        "-----BEGIN RSA " + "PRIVATE KEY-----",
+        "AKIA" + "ABCDEFGHIJKLMNOP",
+        "gh" + "p_" + "a" * 36,
+        "postgresql://admin:" + "hunter2@db.example.com/x",
+    ],
+)
+def test_a_secret_in_a_file_fails_the_audit_and_is_not_repeated(check, project, secret):
+    outcome = check("audit", project | {"docs/notes.md": f"# Notes\n\n{secret}\n"})
+    assert not gate(outcome, "audit").passed
+    (finding,) = [each for each in outcome.findings if each.code == "secret"]
+    assert (finding.path, finding.line) == ("docs/notes.md", 3)
+    assert secret not in finding.message + gate(outcome, "audit").detail
+
+
+def test_what_was_not_to_be_built_and_what_is_missing_is_told(check, project, blueprint):
+    spec = msgspec.structs.replace(
+        blueprint, do_not_build=("blockchain ledger",), deliverables=("README.md", "main.py")
+    )
+    outcome = check("audit", project | {"app/blockchain/ledger.py": "X = 1\n"}, spec)
+    assert gate(outcome, "audit").passed
+    told = {(finding.code, finding.path) for finding in outcome.findings}
+    assert {("do-not-build", "app/blockchain/ledger.py"), ("deliverable", "README.md")} <= told
+    assert ("deliverable", "main.py") not in told
