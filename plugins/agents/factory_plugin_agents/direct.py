@@ -31,10 +31,12 @@ def load_template(root: Path) -> TemplatePackage:
     return TemplatePackage(manifest=manifest, root=root, digest=digest.hexdigest())
 
 
-def render_raw(blueprint: Blueprint, template: TemplatePackage) -> dict[str, bytes]:
-    """Every file as the builders leave it, before it is tidied."""
+def render_raw(blueprint: Blueprint, template: TemplatePackage, *, only: str = "") -> dict[str, bytes]:
+    """Every file as the builders leave it, before it is tidied; with ``only``, those of that entity's own tasks."""
     design = design_of(blueprint)
     nodes = nodes_of(blueprint)
+    if only:
+        nodes |= {"project": [], "case": [], "entity": [only]}
     files: dict[str, bytes] = {}
     for spec in template.manifest.work:
         if not spec.files:
