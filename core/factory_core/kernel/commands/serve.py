@@ -43,13 +43,15 @@ def serve(host: str | None, port: int | None, no_worker: bool) -> None:
 @click.command()
 def worker() -> None:
     """Run builds and background jobs on servers that run, until stopped."""
+    import uvloop
+
     from factory_core.kernel.boot import start
     from factory_core.kernel.logs import configure_logging
     from factory_core.kernel.work import work
 
     studio = start()
     configure_logging(studio.settings)
-    asyncio.run(work(studio))
+    uvloop.run(work(studio))
 
 
 def _warn(studio: Studio) -> None:
