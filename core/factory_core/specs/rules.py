@@ -15,6 +15,7 @@ from .tree import Entry, Mapping, Scalar, Tree
 
 __all__ = ["find_field", "read_rules", "read_states"]
 
+MOST_RULES = 1_000
 RULE_KEYS = ("entity", "check", "message", "requirement")
 
 
@@ -90,7 +91,11 @@ def read_rules(
     """The rules whose checks the language can express; the others stay *not understood*."""
     found: list[Rule] = []
     fields = {name: {field.name: field for field in entity.fields} for name, entity in entities.items()}
-    for item in notes.items(tree, "rules"):
+    items = notes.items(tree, "rules")
+    if tree is not None and len(items) > MOST_RULES:
+        message = f"There are {len(items):,} rules; more than {MOST_RULES:,} are not read."
+        notes.error("too-large", message, tree, "Split the product.")
+    for item in items[:MOST_RULES]:
         mapping = notes.mapping(item, "A rule")
         if mapping is not None:
             rule = read_rule(mapping, fields, links, notes)

@@ -57,6 +57,10 @@ HOSTILE = {
         "too-deep",
     ),
     "many values": ("a: [" + "b,\n" * 25_000 + "]", "too-many-values"),
+    "many rules": (
+        "rules:" + "\n  - {entity: A, check: a = 1}" * 1_001 + "\nentities: {A: {a: int}}",
+        "too-large",
+    ),
     "many lines": ("a: 1\n" * 40_000, "too-large"),
     "a long line": ("a: " + "b" * 900_000, "too-long"),
     "a recursive alias": ("a: &a [*a]", "alias"),
