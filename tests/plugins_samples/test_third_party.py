@@ -78,7 +78,7 @@ def test_one_plugin_adds_one_of_everything_and_five_broken_ones_do_not_matter(
     assert rows["good"]["added"] == {
         "settings": ["FACTORY_GOOD_KEEP"],
         "tables": ["good_note"],
-        "routes": ["GET /api/v1/notes", "POST /api/v1/notes"],
+        "routes": ["POST /api/v1/notes", "GET /api/v1/notes"],
         "jobs": ["good_tidy"],
         "commands": ["notes"],
         "agents": ["good_poet"],

@@ -47,10 +47,12 @@ def worker() -> None:
 
     from factory_core.kernel.boot import start
     from factory_core.kernel.logs import configure_logging
+    from factory_core.kernel.migrate import note_failed_migrations
     from factory_core.kernel.work import work
 
     studio = start()
     configure_logging(studio.settings)
+    asyncio.run(note_failed_migrations(studio))
     uvloop.run(work(studio))
 
 
