@@ -13,7 +13,8 @@ from typing import Any
 import httpx
 import pytest
 
-pytestmark = pytest.mark.slow
+# One environment is made for all of them, so they stay in one process.
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("clean environment")]
 
 CAUSES = {
     "import_error": "a_module_that_nobody_has",
