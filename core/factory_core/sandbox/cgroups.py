@@ -64,11 +64,12 @@ class ControlGroup:
                 return int(words[words.index("oom_kill") + 1]) > 0
         return False
 
-    def remove(self) -> None:
-        """Take the group away; does nothing while something still runs in it."""
+    def remove(self) -> bool:
+        """Take the group away, and whether it is gone; it stays while something in it has not quite ended."""
         for folder in self._folders:
             with contextlib.suppress(OSError):
                 folder.rmdir()
+        return not any(folder.exists() for folder in self._folders)
 
 
 @cache

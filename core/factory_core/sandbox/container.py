@@ -29,6 +29,7 @@ __all__ = ["contain"]
 CHUNK = 1 << 16
 INDEX_BYTES = 16 << 20
 """What a report may hold besides the contents of the files."""
+REMOVALS_TRIED, REMOVAL_PAUSE = 100, 0.01
 LOOK_SECONDS = 0.05
 """How often the census is taken where no control group bounds a sandbox."""
 ADVICE = (
@@ -156,7 +157,7 @@ class _Container:
             await self.process.wait()
         await asyncio.gather(*self.tasks, return_exceptions=True)  # what they read from has closed
         if self.group:
-            self.group.remove()
+            await _take_away(self.group)
         self.ours.close()
 
     def _hold(self, pid: int) -> None:
@@ -246,6 +247,14 @@ class _Container:
         )
         self.ours.callback(transport.close)
         return reader
+
+
+async def _take_away(group: ControlGroup) -> None:
+    """The kernel counts a process out of its group shortly after it has ended. What stays is swept by the next studio."""
+    for _ in range(REMOVALS_TRIED):
+        if group.remove():
+            return
+        await asyncio.sleep(REMOVAL_PAUSE)
 
 
 def _pipe(writer: contextlib.ExitStack) -> tuple[int, int]:
