@@ -194,10 +194,5 @@ class BuildLoop:
 
 
 def _refused(report: Report, error: Exception) -> Report:
-    return replace(
-        report,
-        kind="failed",
-        body=f"its result could not be stored: {error}"[:1000],
-        memo=None,
-        children=None,
-    )
+    reason = f"its result could not be stored: {error}"[:1000]
+    return replace(report, kind="failed", result=None, reason=reason, memo=None, children=None)
