@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from collections.abc import Set as AbstractSet
-
 from msgspec import Struct
 
 from factory_core.contracts.blueprint import (
@@ -14,14 +11,15 @@ from factory_core.contracts.blueprint import (
     FieldKind,
     OnDelete,
     Secrecy,
-    StateMachine,
 )
 
 from . import kinds, naming
 from .access import EntityAccess, entity_access
+from .circles import cyclic_fields
+from .machines import MachineView, machine_view
 from .rules import RuleCode, rule_code
 
-__all__ = ["EntityView", "FieldView", "LinkView", "MachineView", "entity_views"]
+__all__ = ["EntityView", "FieldView", "LinkView", "entity_views"]
 
 _ON_DELETE = {OnDelete.REFUSE: "", OnDelete.CASCADE: "CASCADE", OnDelete.CLEAR: "SET NULL"}
 _SEARCHED = frozenset({FieldKind.TEXT, FieldKind.EMAIL, FieldKind.URL})
@@ -131,19 +129,6 @@ class LinkView(Struct, frozen=True, kw_only=True):
     """Column of the row that is named."""
     target_table: str
     target_refuses: bool
-
-
-class MachineView(Struct, frozen=True, kw_only=True):
-    """The transitions of one field."""
-
-    machine: StateMachine
-    attr: str
-    constant: str
-    transitions: tuple[tuple[str, tuple[str, ...]], ...]
-    other_states: tuple[str, ...]
-    """Every state but the initial one."""
-    routes: tuple[tuple[tuple[str, ...], tuple[str, ...], tuple[str, ...]], ...]
-    """For each state that can be reached: the way there, the states that may follow, and those that may not."""
 
 
 class EntityView(Struct, frozen=True, kw_only=True):
@@ -259,7 +244,7 @@ def entity_views(blueprint: Blueprint) -> tuple[EntityView, ...]:
     tables = dict(
         zip(names, naming.unique(naming.table(entity.path) for entity in blueprint.entities), strict=True)
     )
-    cycles = _cyclic_fields(blueprint)
+    cycles = cyclic_fields(blueprint)
     return tuple(_view(blueprint, entity, modules, classes, tables, cycles) for entity in blueprint.entities)
 
 
@@ -310,7 +295,7 @@ def _view(
         fields=tuple(fields),
         links=tuple(links),
         machines=tuple(
-            _machine(machine, modules[entity.name], by_name[machine.field])
+            machine_view(machine, modules[entity.name], by_name[machine.field])
             for machine in blueprint.states
             if machine.entity == entity.name
         ),
@@ -348,74 +333,6 @@ def _choice(owner: str, field: Field) -> str:
         return ""
     name = naming.pascal(field.name)
     return f"{owner}{name}{'Value' if name in {'Create', 'Changes', 'Answer'} else ''}"
-
-
-def _machine(machine: StateMachine, module: str, attr: str) -> MachineView:
-    return MachineView(
-        machine=machine,
-        attr=attr,
-        constant=f"{module.strip('_')}_{attr.strip('_')}".upper(),
-        transitions=tuple(machine.transitions.items()),
-        other_states=tuple(state for state in machine.transitions if state != machine.initial),
-        routes=_routes(machine),
-    )
-
-
-def _routes(
-    machine: StateMachine,
-) -> tuple[tuple[tuple[str, ...], tuple[str, ...], tuple[str, ...]], ...]:
-    """The shortest way to each state, by breadth-first search."""
-    ways: dict[str, tuple[str, ...]] = {machine.initial: ()}
-    queue = [machine.initial]
-    for state in queue:
-        for following in machine.transitions.get(state, ()):
-            if following not in ways:
-                ways[following] = (*ways[state], following)
-                queue.append(following)
-    return tuple(
-        (
-            way,
-            machine.transitions.get(state, ()),
-            tuple(
-                other
-                for other in machine.transitions
-                if other != state and other not in machine.transitions.get(state, ())
-            ),
-        )
-        for state, way in ways.items()
-    )
-
-
-def _cyclic_fields(blueprint: Blueprint) -> frozenset[tuple[str, str]]:
-    """References that close a circle of tables and lead from an earlier entity to a later one.
-
-    Without them the tables can be made one after the other, and each can be told from its circle alone."""
-    order = {entity.name: number for number, entity in enumerate(blueprint.entities)}
-    leads = {
-        entity.name: {field.target for field in entity.fields if field.kind is FieldKind.REFERENCE}
-        for entity in blueprint.entities
-    }
-    return frozenset(
-        (entity.name, field.name)
-        for entity in blueprint.entities
-        for field in entity.fields
-        if field.kind is FieldKind.REFERENCE
-        and order[entity.name] < order.get(field.target or "", -1)
-        and _reaches(leads, field.target or "", entity.name)
-    )
-
-
-def _reaches(leads: Mapping[str, AbstractSet[str | None]], start: str, goal: str) -> bool:
-    seen: set[str] = set()
-    waiting = [start]
-    while waiting:
-        name = waiting.pop()
-        if name == goal:
-            return True
-        if name not in seen:
-            seen.add(name)
-            waiting += [target for target in leads.get(name, ()) if target]
-    return False
 
 
 def creation_order(views: tuple[EntityView, ...]) -> tuple[EntityView, ...]:

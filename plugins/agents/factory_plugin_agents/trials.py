@@ -10,7 +10,8 @@ from factory_core.contracts.blueprint import Blueprint
 
 from .actions import ActionView
 from .candidates import candidates, json_code
-from .context import EntityView, FieldView, MachineView
+from .context import EntityView, FieldView
+from .machines import MachineView
 from .samples import Row, Study, samples_of
 
 __all__ = ["Trial", "mover_of", "trial_of"]

@@ -6,6 +6,7 @@ import ast
 from typing import Any
 
 import pytest
+
 from factory_core.contracts.blueprint import AcceptanceCase, Blueprint, Project, Step
 from factory_plugin_agents.acceptance import case_views
 
@@ -41,16 +42,23 @@ def test_references_become_indexing_and_only_used_answers_are_kept() -> None:
     made = statements(
         Step(method="POST", path="/boards", body={"title": "any"}, has_body=True, save="board"),
         Step(method="POST", path="/cards", body={"board": "$board.items.0.id"}, has_body=True, save="unused"),
-        Step(method="PATCH", path="/cards/$board.id/x{y}", body={"note": "for $$5, $board.title"}, has_body=True),
+        Step(
+            method="PATCH",
+            path="/cards/$board.id/x{y}",
+            body={"note": "for $$5, $board.title"},
+            has_body=True,
+        ),
     )
     assert made == (
         'board = story.post("/boards", {"title": "any"})',
         'story.post("/cards", {"board": board["items"][0]["id"]})',
-        "story.patch(f\"/cards/{board['id']}/x{{y}}\", {\"note\": f\"for $5, {board['title']}\"})",
+        'story.patch(f"/cards/{board[\'id\']}/x{{y}}", {"note": f"for $5, {board[\'title\']}"})',
     )
 
 
-@pytest.mark.parametrize("value", ['a "quote"', "back\\slash", "new\nline", "{brace}", "ünï", None, True, 1, 1.5, [1], {}])
+@pytest.mark.parametrize(
+    "value", ['a "quote"', "back\\slash", "new\nline", "{brace}", "ünï", None, True, 1, 1.5, [1], {}]
+)
 def test_bodies_keep_their_values(value: Any) -> None:
     (made,) = statements(Step(method="POST", path="/x", body={"k": value}, has_body=True))
     call = ast.parse(made).body[0]

@@ -5,9 +5,10 @@ from __future__ import annotations
 import keyword
 
 import pytest
-from factory_plugin_agents import naming
 from hypothesis import given
 from hypothesis import strategies as st
+
+from factory_plugin_agents import naming
 
 NAMES = st.from_regex(r"[A-Za-z][A-Za-z0-9_ -]{0,20}", fullmatch=True)
 
@@ -21,7 +22,16 @@ def test_every_name_is_an_identifier_and_no_keyword(name: str) -> None:
 
 @given(NAMES)
 def test_no_field_shadows_what_a_row_or_schema_has(name: str) -> None:
-    assert naming.attribute(name) not in {"id", "metadata", "registry", "model_dump", "copy", "json", "date", "self"}
+    assert naming.attribute(name) not in {
+        "id",
+        "metadata",
+        "registry",
+        "model_dump",
+        "copy",
+        "json",
+        "date",
+        "self",
+    }
 
 
 @given(st.lists(NAMES, max_size=8))
@@ -47,15 +57,28 @@ def test_words_are_found_in_any_spelling(name: str, snake: str, pascal: str) -> 
 
 @pytest.mark.parametrize(
     ("name", "attribute", "class_name"),
-    [("class", "class_", "Class"), ("metadata", "metadata_", "Metadata"), ("Session", "session_", "SessionRecord")],
+    [
+        ("class", "class_", "Class"),
+        ("metadata", "metadata_", "Metadata"),
+        ("Session", "session_", "SessionRecord"),
+    ],
 )
-def test_reserved_words_get_an_underscore_or_a_longer_name(name: str, attribute: str, class_name: str) -> None:
+def test_reserved_words_get_an_underscore_or_a_longer_name(
+    name: str, attribute: str, class_name: str
+) -> None:
     assert (naming.attribute(name), naming.class_name(name)) == (attribute, class_name)
 
 
 @pytest.mark.parametrize(
     ("word", "plural"),
-    [("card", "cards"), ("class", "classes"), ("city", "cities"), ("day", "days"), ("box", "boxes"), ("news", "news")],
+    [
+        ("card", "cards"),
+        ("class", "classes"),
+        ("city", "cities"),
+        ("day", "days"),
+        ("box", "boxes"),
+        ("news", "news"),
+    ],
 )
 def test_the_last_word_is_put_in_the_plural(word: str, plural: str) -> None:
     assert naming.plural(word) == plural

@@ -9,6 +9,9 @@ from typing import Any
 from uuid import UUID
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
 from factory_core.contracts.blueprint import Blueprint, Entity, Field, FieldKind, Project, Rule
 from factory_core.contracts.expressions import (
     Binary,
@@ -23,8 +26,6 @@ from factory_core.contracts.expressions import (
 )
 from factory_plugin_agents.meaning import meaning
 from factory_plugin_agents.rules import rule_code
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 NOW = datetime(2030, 6, 1, 12, tzinfo=UTC)
 BOARD = Entity(name="Board", path="/boards", fields=(Field(name="open", kind=FieldKind.BOOL, optional=True),))
@@ -45,7 +46,9 @@ CARD = Entity(
 )
 
 numbers = st.recursive(
-    st.sampled_from([Name(("count",)), Name(("size",)), Name(("price",)), Name(("ratio",)), Length(Name(("word",)))])
+    st.sampled_from(
+        [Name(("count",)), Name(("size",)), Name(("price",)), Name(("ratio",)), Length(Name(("word",)))]
+    )
     | st.integers(-3, 3).map(Literal)
     | st.sampled_from(["0.5", "-1.25", "2.00"]).map(lambda text: Literal(text, decimal=True)),
     lambda inner: st.builds(Binary, st.sampled_from("+-*/"), inner, inner),
@@ -63,7 +66,12 @@ atoms = (
     | st.builds(Binary, equalities, flags, st.sampled_from([Literal(True), Literal(False), Name(("done",))]))
     | flags
     | st.builds(IsNull, st.one_of(numbers, words, days, flags), st.booleans())
-    | st.builds(Membership, st.just(Name(("word",))), st.lists(words, min_size=1, max_size=3).map(tuple), st.booleans())
+    | st.builds(
+        Membership,
+        st.just(Name(("word",))),
+        st.lists(words, min_size=1, max_size=3).map(tuple),
+        st.booleans(),
+    )
     | st.builds(Membership, numbers, st.lists(numbers, min_size=1, max_size=3).map(tuple), st.booleans())
 )
 conditions: st.SearchStrategy[Expression] = st.recursive(

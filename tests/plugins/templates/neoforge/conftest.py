@@ -9,8 +9,9 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
-import factory_template_neoforge
 import pytest
+
+import factory_template_neoforge
 from factory_core.contracts.blueprint import Blueprint
 from factory_core.contracts.template import TemplatePackage
 from factory_core.sandbox import prepare

@@ -8,12 +8,22 @@ from pathlib import Path
 from subprocess import CompletedProcess
 
 import pytest
+
 from factory_core.contracts.blueprint import Blueprint, Project
 from factory_core.contracts.template import TemplatePackage
 from factory_core.planning import narrow
 from factory_plugin_agents.direct import render_project, render_raw
 
-SPECS = ["taskboard", "everything", "team-tree", "library", "clinic", "orders", "reserved-words", "studio-dialect"]
+SPECS = [
+    "taskboard",
+    "everything",
+    "team-tree",
+    "library",
+    "clinic",
+    "orders",
+    "reserved-words",
+    "studio-dialect",
+]
 
 Render = Callable[[str], Path]
 Run = Callable[..., CompletedProcess[str]]
@@ -76,7 +86,14 @@ def test_a_plain_project_has_nothing_it_does_not_need(
     template: TemplatePackage, read_spec: Callable[[str], Blueprint]
 ) -> None:
     files = render_raw(read_spec("reserved-words"), template)
-    absent = ("app/auth.py", "app/accounts.py", "app/states.py", "app/secrecy.py", "app/stubs.py", "app/actions")
+    absent = (
+        "app/auth.py",
+        "app/accounts.py",
+        "app/states.py",
+        "app/secrecy.py",
+        "app/stubs.py",
+        "app/actions",
+    )
     assert not [path for path in files if path.startswith(absent)]
     backend = b"".join(content for path, content in files.items() if path.startswith("app/"))
     assert not re.search(rb"SECRET_KEY|made_by", backend)
