@@ -97,6 +97,9 @@ def test_the_kernel_names_no_plugin(root: Path, shipped: dict[Path, str]) -> Non
         (str(path), name) for path, text in core.items() for name in packages if f"import {name}" in text
     ]
     named += [(str(path), name) for path, text in core.items() for name in packages if f"from {name}" in text]
+    kernel = {path: text for path, text in core.items() if "kernel" in path.parts}
+    distributions = [name.replace("_", "-") for name in packages]
+    named += [(str(path), name) for path, text in kernel.items() for name in distributions if name in text]
     assert named == []
 
 

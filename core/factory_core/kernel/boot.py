@@ -142,7 +142,7 @@ class Studio:
             offered = ", ".join(sorted(backends)) or "none"
             raise NothingOffers(
                 f"storage called {self.settings.storage!r}",
-                f"Set FACTORY_STORAGE to one that is installed ({offered}) or install factory-plugin-storage.",
+                f"Set FACTORY_STORAGE to one that is installed ({offered}) or install a plugin that brings it.",
             )
         return backends[self.settings.storage]
 
@@ -150,7 +150,9 @@ class Studio:
         """What applies migrations. Raises NothingOffers."""
         found = self._first("factory_migrator")
         if found is None:
-            raise NothingOffers("migration runner", "Install factory-migrations.")
+            raise NothingOffers(
+                "migration runner", "Install a plugin that brings one, as factory-studio does."
+            )
         return found
 
     def database_source(self) -> ServerSource | None:
@@ -167,7 +169,9 @@ class Studio:
             return self.settings.database_url.reveal()
         source = self.database_source()
         if source is None:
-            raise NothingOffers("PostgreSQL", "Set FACTORY_DATABASE_URL or install factory-plugin-embedded.")
+            raise NothingOffers(
+                "PostgreSQL", "Set FACTORY_DATABASE_URL or install a plugin that brings a server."
+            )
         return source.url(self.home)
 
     def queue_url(self) -> str | None:
