@@ -33,7 +33,7 @@ class RequirementLine(Struct, frozen=True, kw_only=True):
     id: str
     text: str
     state: str
-    evidence: str
+    evidence: tuple[str, ...]
 
 
 class GateLine(Struct, frozen=True, kw_only=True):
@@ -124,7 +124,7 @@ def _requirements(ending: Ending) -> Table:
     table = Table("requirement", "state", "evidence", title="requirements", title_justify="left")
     for line in ending.requirements[:LONGEST_TABLE]:
         text = f"{line.id}  {line.text}" if line.text else line.id
-        table.add_row(Text(text), Text(line.state, style=_STYLES.get(line.state, "")), Text(line.evidence))
+        table.add_row(Text(text), Text(line.state, style=_STYLES.get(line.state, "")), Text("; ".join(line.evidence)))
     if len(ending.requirements) > LONGEST_TABLE:
         more = len(ending.requirements) - LONGEST_TABLE
         table.add_row(Text(f"… {more} more in BUILD_REPORT.md"), Text(""), Text(""))
