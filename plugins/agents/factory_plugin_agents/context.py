@@ -152,6 +152,11 @@ class EntityView(Struct, frozen=True, kw_only=True):
     """Attributes of each constraint."""
 
     @property
+    def stem(self) -> str:
+        """The module's name for names that begin with it."""
+        return self.module.rstrip("_")
+
+    @property
     def ruled(self) -> bool:
         """Whether there are rules to check, known in full here or not."""
         return bool(self.rules.broken or self.rules.refused)
@@ -314,14 +319,14 @@ def _link(
     tables: dict[str, str],
 ) -> LinkView:
     target = field.target or ""
-    named = f"{modules[target]}_id"
+    named = f"{modules[target].rstrip('_')}_id"
     return LinkView(
         name=field.name,
         class_name=f"{classes[owner]}{naming.pascal(field.name)}Link",
         table=naming.short(f"{modules[owner].rstrip('_')}_{naming.snake(field.name)}_links"),
         attr=attr,
         rows_attr=f"{attr.rstrip('_')}_links",
-        owner=f"{modules[owner]}_id",
+        owner=f"{modules[owner].rstrip('_')}_id",
         target=f"other_{named}" if target == owner else named,
         target_table=tables[target],
         target_refuses=field.on_delete is OnDelete.REFUSE,

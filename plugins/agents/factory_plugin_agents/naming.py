@@ -29,7 +29,7 @@ def _listed(names: str) -> frozenset[str]:
 
 _TAKEN_ATTRIBUTES = _listed(
     """
-    id created_at updated_at made_by metadata registry date datetime time decimal uuid text session copy
+    id created_at updated_at made_by metadata registry date datetime time copy
     json dict schema construct validate fields parse_obj parse_raw parse_file from_orm
     update_forward_refs schema_json model_config model_fields model_computed_fields model_extra
     model_fields_set model_construct model_copy model_dump model_dump_json model_json_schema

@@ -207,7 +207,21 @@ def _join(word: str, conditions: tuple[Condition, ...], *, neutral: bool) -> Con
         parts += [part for part in inner if part is not neutral and part not in parts]
     if not parts:
         return neutral
+    if word == "and":
+        facts = frozenset(part for part in parts if isinstance(part, str))
+        told = tuple(_given(facts, part) if isinstance(part, Both) else part for part in parts)
+        if told != tuple(parts):  # facts go first, since what follows now relies on them
+            plain = [part for part in told if isinstance(part, str)]
+            return _join(word, (*plain, *(part for part in told if part not in plain)), neutral=neutral)
     return parts[0] if len(parts) == 1 else Both(word, tuple(parts))
+
+
+def _given(facts: frozenset[str], condition: Condition) -> Condition:
+    """What is left to ask when the facts hold."""
+    if isinstance(condition, Both):
+        join = all_of if condition.word == "and" else any_of
+        return join(*(_given(facts, part) for part in condition.parts))
+    return True if condition in facts else condition
 
 
 def write(condition: Condition) -> str:

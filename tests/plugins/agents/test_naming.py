@@ -60,7 +60,7 @@ def test_words_are_found_in_any_spelling(name: str, snake: str, pascal: str) -> 
     [
         ("class", "class_", "Class"),
         ("metadata", "metadata_", "Metadata"),
-        ("Session", "session_", "SessionRecord"),
+        ("Session", "session", "SessionRecord"),
     ],
 )
 def test_reserved_words_get_an_underscore_or_a_longer_name(

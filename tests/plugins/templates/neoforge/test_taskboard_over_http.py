@@ -173,6 +173,7 @@ ORDER = [
     ("POST", "/cards", b"\xff\xfe{", "member", 400),
     ("POST", "/cards", b"[" * 100_000, "member", 400),
     ("POST", "/cards", b"", "member", 400),
+    ("POST", "/cards", b'{"\\ud800": "x"}', "member", 400),
     ("POST", "/cards", b"[]", "member", 422),
     ("PUT", "/cards", b"{}", "member", 405),
     ("PUT", f"/cards/{NOBODY_ID}", b"{}", "member", 405),
@@ -285,7 +286,17 @@ def test_lists_filter_sort_search_and_page(service: Service) -> None:
 
 @pytest.mark.parametrize(
     "query",
-    ["colour=red", "sort=colour", "status=lost", "cursor=x", "limit=0", "limit=201", "due=soon", "board=x"],
+    [
+        "colour=red",
+        "sort=colour",
+        "status=lost",
+        "cursor=x",
+        "limit=0",
+        "limit=201",
+        "limit=0000000000201",
+        "due=soon",
+        "board=x",
+    ],
 )
 def test_a_list_refuses_what_it_does_not_know(service: Service, query: str) -> None:
     answer = service.ask("GET", f"/cards?{query}")
