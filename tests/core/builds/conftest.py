@@ -134,13 +134,12 @@ def ending() -> Callable[..., Completion]:
 
 @pytest.fixture(scope="session")
 def model() -> ModuleType:
-    """``journal_model.py`` beside this file; tests are no packages, so it is loaded by its path."""
-    spec = importlib.util.spec_from_file_location(
-        "journal_model", Path(__file__).with_name("journal_model.py")
-    )
-    assert spec
-    assert spec.loader
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module
-    spec.loader.exec_module(module)
-    return module
+    """``journal_machine.py`` on top of ``journal_model.py``; tests are no packages, so they are loaded by their paths."""
+    for name in ("journal_model", "journal_machine"):
+        spec = importlib.util.spec_from_file_location(name, Path(__file__).with_name(f"{name}.py"))
+        assert spec
+        assert spec.loader
+        module = importlib.util.module_from_spec(spec)
+        sys.modules[name] = module
+        spec.loader.exec_module(module)
+    return sys.modules["journal_machine"]

@@ -64,7 +64,12 @@ end $$;
 
 -- Ends those of the builds that have nothing left to do. The caller holds their locks.
 create function journal.finish(p_build uuid[], p_now timestamptz) returns void
-language sql volatile as $$
+language plpgsql as $$
+begin
+    -- Most calls end here; planning the statement below costs more than this look.
+    if not exists (select from build where id = any (p_build) and open and unfinished = 0) then
+        return;
+    end if;
     with over as (
         select id, org_id, next_seq,
             case when stop then 'cancelled' when broken > 0 then 'failed' else 'passed' end as state
@@ -74,8 +79,8 @@ language sql volatile as $$
         from over o where b.id = o.id
     )
     insert into event (build_id, seq, org_id, kind, at, body)
-    select id, next_seq, org_id, 'build.ended', p_now, jsonb_build_object('state', state) from over
-$$;
+    select id, next_seq, org_id, 'build.ended', p_now, jsonb_build_object('state', state) from over;
+end $$;
 
 -- Moves tasks to a state, with the event of p_kind (null = none), and settles what follows. For all that is not the hot
 -- path: lost leases, deadlines, cancelling, timers. The caller holds the builds' locks and has judged the tasks.
