@@ -111,7 +111,9 @@ def action_views(blueprint: Blueprint, entities: tuple[EntityView, ...]) -> tupl
     """The endpoints that can be generated."""
     by_name = {view.name: view for view in entities}
     declared = [item for item in blueprint.endpoints if item.call is CrudCall.ACTION and item.entity]
-    modules = naming.unique(_module(endpoint, by_name[endpoint.entity or ""]) for endpoint in declared)
+    taken = [view.module for view in entities]
+    named = [_module(endpoint, by_name[endpoint.entity or ""]) for endpoint in declared]
+    modules = naming.unique([*taken, *named])[len(taken) :]
     return tuple(
         _action(blueprint, endpoint, module, by_name)
         for endpoint, module in zip(declared, modules, strict=True)
