@@ -14,7 +14,7 @@ from uuid import UUID
 
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
-from journal_model import CAP, DEPTH, ENDED, Build
+from journal_model import DEPTH, ENDED, Build
 
 from factory_core.builds.schemas import (
     Assignment,
@@ -27,6 +27,8 @@ from factory_core.builds.schemas import (
 )
 
 TTL, DEADLINE = 20.0, 60.0
+CAPS = {"x": 5, "y": 50, "z": 5}
+"""Agents a build may have: so few that the cap is met, so many that the depth is."""
 CLOCK = """create or replace function factory_now() returns timestamptz language sql volatile as
 $$ select current_setting('test.now')::timestamptz $$"""
 
@@ -108,11 +110,11 @@ class JournalMachine(RuleBasedStateMachine):
 
     @rule(key=st.sampled_from("xyz"))
     def submit(self, key: str) -> None:
-        order = Submission(org=self.org, idem_key=key, spec_digest=key, max_agents=CAP, max_depth=DEPTH)
+        order = Submission(org=self.org, idem_key=key, spec_digest=key, max_agents=CAPS[key], max_depth=DEPTH)
         made = self.run(self.journal.submit(order, build=self.new_id()))
         assert made.created == (key not in self.keys)
         assert self.keys.setdefault(key, made.build) == made.build
-        self.builds.setdefault(made.build, Build())
+        self.builds.setdefault(made.build, Build(CAPS[key]))
 
     @rule()
     @precondition(lambda self: len(self.workers) < 3)

@@ -7,7 +7,7 @@ from typing import Any
 
 from factory_core.builds.schemas import Completion, NewTask
 
-CAP, DEPTH = 5, 2
+DEPTH = 2
 ENDED = {"done", "failed", "cancelled", "quarantined", "skipped"}
 
 
@@ -25,7 +25,8 @@ class Task:
 
 
 class Build:
-    def __init__(self) -> None:
+    def __init__(self, cap: int) -> None:
+        self.cap = cap
         self.tasks: dict[str, Task] = {}
         self.events: Counter[tuple[str, str | None, int | None]] = Counter({("build.created", None, None): 1})
         self.agents, self.stop, self.state = 0, False, "queued"
@@ -79,7 +80,7 @@ class Build:
     def plant(self, parent: str, done: Completion, now: float) -> bool:
         agents = sum(t.agent != "barrier" for t in done.tasks)
         depth = self.tasks[parent].depth + 1
-        if self.agents + agents > CAP or depth > DEPTH or any(t.id in self.tasks for t in done.tasks):
+        if self.agents + agents > self.cap or depth > DEPTH or any(t.id in self.tasks for t in done.tasks):
             return False
         waiting = [t for t in self.tasks.values() if parent in t.parents and t.state == "waiting"]
         for new in done.tasks:
