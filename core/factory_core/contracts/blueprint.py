@@ -10,7 +10,10 @@ from typing import Any
 
 from msgspec import Struct
 
+from factory_core.contracts.acceptance import AcceptanceCase, Requirement, RequirementState, Step
 from factory_core.contracts.expressions import Expression
+from factory_core.contracts.hints import AgentHint, Hints, TeamHint
+from factory_core.contracts.phases import Phase, PhaseOrder, PhaseTask
 
 __all__ = [
     "AcceptanceCase",
@@ -228,55 +231,6 @@ class Role(Struct, frozen=True, kw_only=True):
     line: int = 0
 
 
-class RequirementState(StrEnum):
-    """spec_format, "Requirements and acceptance"."""
-
-    PROVEN = "proven"
-    BUILT = "built"
-    FAILED = "failed"
-    STUBBED = "stubbed"
-    NOT_UNDERSTOOD = "not understood"
-
-
-class Requirement(Struct, frozen=True, kw_only=True):
-    """A sentence the owner can check off. Linked by ``requirement:`` keys or ``by:``, never by guessing."""
-
-    id: str
-    text: str
-    by: tuple[str, ...] = ()
-    """Paths such as ``Card.board`` or ``POST /cards/{id}/finish`` that it names as its implementation."""
-    line: int = 0
-
-
-class Step(Struct, frozen=True, kw_only=True):
-    """One HTTP call of an acceptance case."""
-
-    method: str
-    path: str
-    body: Any = None
-    has_body: bool = False
-    role: str | None = None
-    """None = the default role, or no authentication when the spec has no roles. ``nobody`` sends no token."""
-    status: int | None = None
-    """None = any 2xx."""
-    expect_body: Any = None
-    has_expect_body: bool = False
-    count: int | None = None
-    headers: dict[str, str] = {}
-    absent: tuple[str, ...] = ()
-    save: str | None = None
-    line: int = 0
-
-
-class AcceptanceCase(Struct, frozen=True, kw_only=True):
-    """A story told as HTTP calls on an empty database with the demo accounts."""
-
-    name: str
-    steps: tuple[Step, ...]
-    requirements: tuple[str, ...] = ()
-    line: int = 0
-
-
 class Constraints(Struct, frozen=True, kw_only=True):
     """Maxima are enforced, targets are reported with the gap."""
 
@@ -297,64 +251,6 @@ class Project(Struct, frozen=True, kw_only=True):
     template: str = "neoforge"
     currency: str = "USD"
     line: int = 0
-
-
-class PhaseOrder(StrEnum):
-    PARALLEL = "parallel"
-    SEQUENTIAL = "sequential"
-
-
-class PhaseTask(Struct, frozen=True, kw_only=True):
-    """A named piece of work of ``phases``/``dependency_graph``. ``after`` may name tasks or whole phases."""
-
-    name: str
-    after: tuple[str, ...] = ()
-    line: int = 0
-
-
-class Phase(Struct, frozen=True, kw_only=True):
-    """A stretch of the build. A blocking phase ends with a barrier."""
-
-    name: str
-    order: PhaseOrder
-    tasks: tuple[PhaseTask, ...]
-    blocking: bool = True
-    window_minutes: tuple[int, int] | None = None
-    line: int = 0
-
-
-class AgentHint(Struct, frozen=True, kw_only=True):
-    """A comment such as ``# 15-20 agents`` or ``# Triggers 40% of agents``, with the node it stands at. ``path`` is
-    that of its ``Node``; ``#2`` is added where a leaf or another hint has the path already."""
-
-    path: str
-    text: str
-    low: int | None = None
-    high: int | None = None
-    percent: int | None = None
-    line: int = 0
-
-
-class TeamHint(Struct, frozen=True, kw_only=True):
-    """A share of the agents, from ``agent_hints.resource_allocation``. ``percent`` is 0..100."""
-
-    name: str
-    percent: int
-    line: int = 0
-
-
-class Hints(Struct, frozen=True, kw_only=True):
-    """What the planner uses and nothing else does."""
-
-    agents: tuple[AgentHint, ...] = ()
-    shares: tuple[TeamHint, ...] = ()
-    preferred_agents: dict[str, str] = {}
-    spawn_thresholds: dict[str, float] = {}
-    paradigm: str = "hierarchical"
-    style: str = ""
-    """``meta.orchestration_style``, such as ``aggressive``."""
-    orchestration: tuple[str, ...] = ()
-    """The ways of working in sequence, as ``special_instructions.orchestration_style`` spells them."""
 
 
 class NodeState(StrEnum):
