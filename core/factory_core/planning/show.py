@@ -1,54 +1,142 @@
-"""Plans for people and programs: a tree, a table, JSON and Graphviz."""
+"""Plans for people and programs: a tree, tables, JSON and Graphviz."""
 
 from __future__ import annotations
 
 from typing import Any
 
 import msgspec
-from rich.console import RenderableType
+from rich.console import Group, RenderableType
+from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 from rich.tree import Tree
 
-from factory_core.contracts.plan import Plan, PlannedTask
+from factory_core.contracts.plan import Plan, PlannedTask, Team
 
 from .graph import BARRIER, COORDINATOR, QUIET
 from .quote import CORES, estimate_seconds
 
-__all__ = ["table", "to_dot", "to_json", "tree"]
+__all__ = ["everything", "headline", "table", "teams", "to_dot", "to_json", "tree"]
+
+WIDE = 120
+"""From this many columns on there is room to say when and for what a task is done."""
+EVERYWHERE = ("task", "agent", "team", "seconds")
+FOLDED = {"after": 24, "requirements": 12}
+"""Columns that may take several lines, and how narrow they may get."""
+GAP = 2
+
+
+def everything(plan: Plan, *, width: int) -> RenderableType:
+    """The plan for a terminal of that width: phases, tasks, the longest chain, teams, and what the planner has to say."""
+    parts: list[RenderableType] = [
+        Text(headline(plan), style="bold"),
+        Text(),
+        tree(plan),
+        Text(),
+        table(plan, width=width),
+        Text("longest chain", style="italic"),
+        Padding(Text(" → ".join(_chain(plan))), (0, 0, 1, 2)),
+        teams(plan),
+    ]
+    parts.extend(Text(f"note: {said}", style="yellow") for said in plan.assumptions)
+    return Group(*parts)
+
+
+def headline(plan: Plan) -> str:
+    """The plan in one sentence and the quote in another."""
+    quote = plan.quote
+    work = _count(quote.agents, "task")
+    hands = "one agent" if quote.agents == 1 else f"{quote.agents} agents"
+    scaled = f" Agents are scaled to {plan.scale:.2f} of what was asked for." if plan.scale != 1 else ""
+    return (
+        f"{work} for {hands} in {_count(len(plan.phases), 'phase')}: "
+        f"about {estimate_seconds(quote):.1f} s on {CORES} cores, ${quote.nano_usd / 1e9:.2f}.\n"
+        f"All work takes {quote.total_seconds:.1f} s, the longest chain {quote.critical_seconds:.1f} s.{scaled}"
+    )
 
 
 def tree(plan: Plan) -> RenderableType:
-    """The phases with their tasks, barriers left out, the critical path in bold."""
-    root = Tree(Text(_headline(plan), style="bold"))
+    """The phases with their tasks, barriers left out, the longest chain in bold. Ids first, so that they are never cut."""
+    root = Tree("plan", hide_root=True)
     critical = frozenset(plan.critical_path)
     for phase in plan.phases:
         tasks = [task for task in plan.tasks if task.phase == phase and task.agent != BARRIER]
         work = sum(task.agent != COORDINATOR for task in tasks)
-        branch = root.add(Text(f"{phase}  ({work} tasks)", style="cyan"))
+        branch = root.add(Text(f"{phase}  ({_count(work, 'task')})", style="cyan"))
         for task in tasks:
-            branch.add(Text(_line(task), style="bold" if task.id in critical else _style(task)))
+            style = "bold" if task.id in critical else "dim" if task.agent in QUIET else ""
+            branch.add(Text(_line(task), style=style, no_wrap=True, overflow="ellipsis"))
     return root
 
 
-def table(plan: Plan) -> RenderableType:
-    """One row for each task that an agent does, and the teams below."""
-    rows = Table(title=_headline(plan), title_justify="left")
-    for column in ("task", "agent", "team", "phase", "after", "requirements"):
-        rows.add_column(column, overflow="fold")
-    rows.add_column("seconds", justify="right")
-    for task in plan.tasks:
-        if task.agent not in QUIET:
-            cells = (
-                task.id,
-                task.agent,
-                task.team,
-                task.phase,
-                _few(task.after),
-                ", ".join(task.requirements),
-            )
-            rows.add_row(*(Text(cell) for cell in cells), f"{task.seconds:.2f}")
+def table(plan: Plan, *, width: int) -> RenderableType:
+    """One row for each task that an agent does. Columns that would break an id are left out."""
+    tasks = [task for task in plan.tasks if task.agent not in QUIET]
+    columns = _columns(tasks, width)
+    rows = Table(box=None, padding=(0, GAP, 0, 0), pad_edge=False, header_style="italic")
+    for name in columns:
+        justify = "right" if name == "seconds" else "left"
+        rows.add_column(name, no_wrap=name not in FOLDED, justify=justify, min_width=FOLDED.get(name))
+    for task in tasks:
+        rows.add_row(*(Text(_cell(task, name)) for name in columns))
+    return Padding(rows, (0, 0, 1, 0))
+
+
+def teams(plan: Plan) -> RenderableType:
+    """How many agents each team was to have, and how many it gets."""
+    rows = Table(box=None, padding=(0, GAP, 0, 0), pad_edge=False, header_style="italic")
+    rows.add_column("team")
+    for name in ("asked", "granted"):
+        rows.add_column(name, justify="right")
+    for team in plan.teams:
+        rows.add_row(Text(team.name), _asked(team), f"-> {team.agents}")
     return rows
+
+
+def _columns(tasks: list[PlannedTask], width: int) -> list[str]:
+    """As many columns as fit beside whole ids, the most telling first; the last three in a wide terminal only."""
+    room = width - _width(tasks, "task")
+    chosen = {"task"}
+    for name in ("seconds", "agent", "team", "phase", "after", "requirements"):
+        needed = GAP + (FOLDED.get(name) or _width(tasks, name))
+        if (name in EVERYWHERE or width >= WIDE) and needed <= room:
+            chosen.add(name)
+            room -= needed
+    return [name for name in (*EVERYWHERE, "phase", "after", "requirements") if name in chosen]
+
+
+def _width(tasks: list[PlannedTask], column: str) -> int:
+    return max([len(column), *(len(_cell(task, column)) for task in tasks)])
+
+
+def _cell(task: PlannedTask, column: str) -> str:
+    cells = {
+        "task": task.id,
+        "agent": task.agent,
+        "team": task.team,
+        "seconds": f"{task.seconds:.2f}",
+        "phase": task.phase,
+        "after": _few(task.after),
+        "requirements": ", ".join(task.requirements),
+    }
+    return cells[column]
+
+
+def _asked(team: Team) -> str:
+    if team.percent:
+        return f"{team.percent:g} %"
+    if not team.asked_high:
+        return "-"
+    return f"{team.asked_low}" if team.asked_low == team.asked_high else f"{team.asked_low}-{team.asked_high}"
+
+
+def _chain(plan: Plan) -> list[str]:
+    quiet = {task.id for task in plan.tasks if task.agent in QUIET}
+    return [task for task in plan.critical_path if task not in quiet]
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
 def to_json(plan: Plan) -> dict[str, Any]:
@@ -112,23 +200,10 @@ def _quoted(text: str) -> str:
     return '"' + plain.replace("\\", "\\\\").replace('"', '\\"') + '"'
 
 
-def _headline(plan: Plan) -> str:
-    quote = plan.quote
-    return (
-        f"{quote.agents} agents in {len(plan.phases)} phases, about {estimate_seconds(plan.quote):.1f} s on {CORES} cores "
-        f"(work {quote.total_seconds:.1f} s, longest chain {quote.critical_seconds:.1f} s), "
-        f"${quote.nano_usd / 1e9:.2f}, scale {plan.scale:.2f}"
-    )
-
-
 def _line(task: PlannedTask) -> str:
     if task.agent == COORDINATOR:
         return f"· {task.title}"
-    return f"{task.title}  [{task.agent}, {task.team}]" + (" optional" if task.optional else "")
-
-
-def _style(task: PlannedTask) -> str:
-    return "dim" if task.agent in QUIET else ""
+    return f"{task.id}  {task.title}  [{task.agent}, {task.team}]" + (" optional" if task.optional else "")
 
 
 def _few(names: tuple[str, ...]) -> str:
