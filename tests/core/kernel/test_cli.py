@@ -144,7 +144,7 @@ def test_plan_without_a_template_says_which_there_are(run: Any, tmp_path: Path) 
     spec = tmp_path / "good.yaml"
     spec.write_text("project: {name: Taskboard}\nentities:\n  Card: {title: text}\n")
     code, _, err = run("plan", str(spec))
-    assert code == 4
+    assert code == 2
     assert "There is no template" in err
 
 

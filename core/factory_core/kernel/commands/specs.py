@@ -11,31 +11,12 @@ from typing import TYPE_CHECKING
 
 import rich_click as click
 
-from factory_core.errors import FactoryError
-
 if TYPE_CHECKING:
     from factory_core.contracts.plan import Plan
-    from factory_core.contracts.template import TemplatePackage
-    from factory_core.kernel.boot import Studio
     from factory_core.specs import Reading
 
 SPEC_WRONG = 2
 ONE_BYTE_TOO_MANY = (1 << 20) + 1
-
-
-class TemplateMissing(FactoryError):
-    """The specification asks for a template that is not installed."""
-
-    status = 422
-    exit_code = 4
-
-    def __init__(self, template: str, installed: tuple[str, ...]) -> None:
-        self.template = template
-        self.installed = installed
-        super().__init__(
-            f"There is no template {template!r}. Installed: {', '.join(installed) or 'none'}. "
-            "Choose one with --template or install its package."
-        )
 
 
 def read_spec_bytes(path: str) -> tuple[bytes, str]:
@@ -52,16 +33,6 @@ def read_spec(path: str) -> Reading:
 
     content, name = read_spec_bytes(path)
     return read(content, name=name)
-
-
-def find_template(studio: Studio, name: str) -> TemplatePackage:
-    """The installed template of that name. Raises TemplateMissing."""
-    from factory_core.kernel.office import installed_templates
-
-    packages = installed_templates(studio)
-    if name not in packages:
-        raise TemplateMissing(name, tuple(packages))
-    return packages[name]
 
 
 @click.command()
@@ -91,7 +62,9 @@ def check(spec: str, as_json: bool) -> None:
 @click.option("--max-agents", type=click.IntRange(min=1), help="A lower cap than the specification's.")
 def plan(spec: str, as_json: bool, dot: bool, template: str | None, max_agents: int | None) -> None:
     """Show what would be done, by whom, how long it takes and what it costs; change nothing."""
+    from factory_core.builds.runner import pick_template
     from factory_core.kernel.boot import start
+    from factory_core.kernel.office import installed_templates
     from factory_core.planning import HierarchicalPlanner
     from factory_core.specs import render_problems
 
@@ -102,7 +75,7 @@ def plan(spec: str, as_json: bool, dot: bool, template: str | None, max_agents: 
     if blueprint is None:
         click.echo(render_problems(reading, spec), err=True)
         sys.exit(SPEC_WRONG)
-    package = find_template(start(), template or blueprint.project.template)
+    package = pick_template(installed_templates(start()), template or blueprint.project.template)
     made = HierarchicalPlanner().plan(blueprint, package, max_agents=max_agents)
     _print(made, as_json=as_json, dot=dot)
 
@@ -119,5 +92,4 @@ def _print(plan: Plan, *, as_json: bool, dot: bool) -> None:
         click.echo(show.to_dot(plan), nl=False)
     else:
         console = Console()
-        console.print(show.tree(plan))
-        console.print(show.table(plan))
+        console.print(show.everything(plan, width=console.width))
