@@ -12,8 +12,10 @@ from msgspec import Struct
 from redis.asyncio import Redis
 
 from factory_core.contracts.health import HealthReport
+from factory_core.errors import FactoryError
 from factory_core.kernel.boot import Studio
 from factory_core.kernel.database import Database
+from factory_core.sandbox import choose_sandbox
 
 PATIENCE_SECONDS = 2.0
 Probe = Callable[[], Awaitable[HealthReport]]
@@ -46,16 +48,16 @@ async def ready(
     studio: NamedDependency[Studio], database: NamedDependency[Database | None]
 ) -> Response[Health]:
     """503 when something required does not answer."""
-    health = await ask_everyone(studio, database)
+    health = await ask_everyone(studio, database, _ask("sandbox", _sandbox, required=False))
     return Response(health, status_code=503 if health.status == "unavailable" else 200)
 
 
-async def ask_everyone(studio: Studio, database: Database | None) -> Health:
-    """All checks at once: database, queue, and those of the plugins."""
+async def ask_everyone(studio: Studio, database: Database | None, *more: Awaitable[Check]) -> Health:
+    """All checks at once: database, queue, those of the plugins, and whatever the caller adds."""
     kernel = [_ask("database", lambda: _database(database), required=True)]
     kernel.append(_ask("queue", lambda: _queue(studio.queue_url()), required=False))
     others = [_ask(check.name, check.check, required=False) for check in studio.health()]
-    return _verdict(await asyncio.gather(*kernel, *others))
+    return _verdict(await asyncio.gather(*kernel, *others, *more))
 
 
 def _verdict(checks: Sequence[Check]) -> Health:
@@ -80,6 +82,18 @@ async def _database(database: Database | None) -> HealthReport:
         return HealthReport(ok=False, detail="none is configured; set FACTORY_DATABASE_URL")
     await database.ping()
     return HealthReport(ok=True)
+
+
+async def _sandbox() -> HealthReport:
+    """The short probe, tried once per process: the web process runs no code of others, its workers do."""
+    try:
+        rows = await choose_sandbox().quick_probe()
+    except FactoryError as error:
+        return HealthReport(ok=False, detail=str(error))
+    open_doors = ", ".join(row.name for row in rows if not row.refused)
+    if open_doors:
+        return HealthReport(ok=False, detail=f"it did not refuse: {open_doors}; see studio doctor")
+    return HealthReport(ok=True, detail=f"{len(rows)} of {len(rows)} escapes refused")
 
 
 async def _queue(url: str | None) -> HealthReport:

@@ -9,7 +9,7 @@ import sys
 from functools import cache
 from pathlib import Path
 
-from factory_core.contracts.sandbox import ProbeRow, Sandbox, SandboxJob, SandboxResult
+from factory_core.contracts.sandbox import ProbeRow, SandboxJob, SandboxResult
 from factory_core.errors import SandboxUnavailable
 from factory_core.sandbox.cgroups import sweep
 from factory_core.sandbox.container import contain
@@ -59,7 +59,7 @@ class BubblewrapSandbox:
 
 
 @cache
-def choose_sandbox() -> Sandbox:
+def choose_sandbox() -> BubblewrapSandbox:
     """The backend of this process; what it found out about itself is kept as long as the process lives."""
     return BubblewrapSandbox()
 

@@ -103,8 +103,10 @@ async def test_readiness_asks_the_servers_and_every_plugin(
         "queue": True,
         "fine": True,
         "ill": False,
+        "sandbox": True,
     }
     assert "no such file" in checks["ill"]["detail"]
+    assert "escapes refused" in checks["sandbox"]["detail"]
     assert answer.json()["status"] == "degraded"
 
 
