@@ -79,9 +79,11 @@ def _field_docs(kind: type) -> dict[str, str]:
     assert isinstance(body, ast.ClassDef)  # noqa: S101  # the source of a class is a class
     docs: dict[str, str] = {}
     for field, text in zip(body.body, body.body[1:], strict=False):
-        named = isinstance(field, ast.AnnAssign) and isinstance(field.target, ast.Name)
-        if named and isinstance(text, ast.Expr) and isinstance(text.value, ast.Constant):
-            docs[field.target.id] = str(text.value.value)
+        match field, text:
+            case ast.AnnAssign(target=ast.Name(id=name)), ast.Expr(value=ast.Constant(value=str(said))):
+                docs[name] = said
+            case _:
+                pass
     return docs
 
 
