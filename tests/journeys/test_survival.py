@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
-import re
 import signal
 import subprocess
+import zlib
 from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -31,35 +32,55 @@ def home(make_studio: Callable[[], Any]) -> Iterator[Any]:
     studio.stop()
 
 
+SMALL = """\
+project: {{name: Notes {number}}}
+entities:
+  Note: {{title: "text(1..80)", done: bool = false, tag: Tag?}}
+  Tag: {{name: text unique}}
+requirements:
+  - R-1: A note is kept.
+acceptance:
+  - name: a note is kept
+    requirement: R-1
+    steps:
+      - {{post: /notes, body: {{title: Water the plants}}, expect: 201, save: note}}
+      - {{get: /notes/$note.id, expect: 200}}
+"""
+
+
 @pytest.fixture
-def spec(examples: Path, tmp_path: Path, request: pytest.FixtureRequest) -> Path:
-    """The example under a name of its own, so that nothing is remembered from another test."""
-    text = (examples / "library.yaml").read_text()
+def spec(tmp_path: Path, request: pytest.FixtureRequest) -> Path:
+    """A small project under a name of its own, so that nothing is remembered from another test."""
     path = tmp_path / "spec.yaml"
-    path.write_text(
-        re.sub(r"name: [^,}\n]+", f"name: Library {abs(hash(request.node.name)) % 10**8}", text, count=1)
-    )
+    path.write_text(SMALL.format(number=zlib.crc32(request.node.name.encode())))
     return path
 
 
-def events_of(lines: list[str]) -> list[dict[str, Any]]:
-    return [document for line in lines if "seq" in (document := json.loads(line))]
+class Following:
+    """A command that prints events, read while it runs."""
 
+    def __init__(self, studio: Any, folder: Path, *words: str | Path) -> None:
+        self._output, self._errors = folder / "events.jsonl", folder / "errors.txt"
+        with self._output.open("w") as output, self._errors.open("w") as errors:
+            self.process = studio.start(*words, stdout=output, stderr=errors)
 
-def until_busy(process: subprocess.Popen[str]) -> list[str]:
-    """The output so far, once enough tasks are done."""
-    lines: list[str] = []
-    assert process.stdout is not None
-    for line in process.stdout:
-        lines.append(line)
-        if sum('"task.done"' in seen for seen in lines) >= ENOUGH:
-            return lines
-    raise AssertionError(f"the build ended first: {lines[-3:]}")
+    @property
+    def events(self) -> list[dict[str, Any]]:
+        whole = self._output.read_text().rpartition("\n")[0].splitlines()
+        return [document for line in whole if "seq" in (document := json.loads(line))]
 
+    @property
+    def errors(self) -> str:
+        return self._errors.read_text()
 
-def rest(process: subprocess.Popen[str]) -> tuple[list[str], int, str]:
-    output, errors = process.communicate(timeout=600)
-    return output.splitlines(), process.returncode, errors
+    def until_busy(self) -> None:
+        """Return once enough tasks are done."""
+        while sum(event["kind"] == "task.done" for event in self.events) < ENOUGH:
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                raise AssertionError(f"the build ended first, with {self.process.wait(0.02)}: {self.errors}")
+
+    def end(self) -> int:
+        return self.process.wait(600)
 
 
 def check_history(events: list[dict[str, Any]]) -> None:
@@ -118,25 +139,24 @@ def blow(studio: Any, target: str) -> None:
 
 @pytest.mark.parametrize("target", ["worker", "postgres", "valkey", "flushall", "supervisor"])
 def test_a_build_survives(target: str, home: Any, spec: Path, tmp_path: Path) -> None:
-    process = home.start("build", spec, "--out", tmp_path / "out", "--json")
-    lines = until_busy(process)
+    following = Following(home, tmp_path, "build", spec, "--out", tmp_path / "out", "--json")
+    following.until_busy()
     blow(home, target)
-    more, code, errors = rest(process)
-    assert code == 0, errors
-    check_history(events_of([*lines, *more]))
+    assert following.end() == 0, following.errors
+    check_history(following.events)
 
 
 def test_the_supervisor_finishes_a_build_whose_command_was_killed(
     home: Any, spec: Path, tmp_path: Path
 ) -> None:
-    process = home.start("build", spec, "--out", tmp_path / "out", "--json")
-    lines = until_busy(process)
-    process.kill()
-    process.communicate()
-    build = events_of(lines)[0]["build"]
-    attached = home.run("builds", "attach", build, "--out", tmp_path / "later", "--json")
-    assert attached.returncode == 0, attached.stderr
-    check_history(events_of(attached.stdout.splitlines()))
+    following = Following(home, tmp_path, "build", spec, "--out", tmp_path / "out", "--json")
+    following.until_busy()
+    following.process.kill()
+    following.end()
+    build = following.events[0]["build"]
+    attached = Following(home, tmp_path, "builds", "attach", build, "--out", tmp_path / "later", "--json")
+    assert attached.end() == 0, attached.errors
+    check_history(attached.events)
     assert list((tmp_path / "later").glob("*.zip"))
 
 
@@ -144,20 +164,19 @@ def test_a_build_needs_no_queue(make_studio: Callable[[], Any], spec: Path, tmp_
     studio = make_studio()
     studio.environment["FACTORY_QUEUE_URL"] = f"unix://{tmp_path}/nobody.sock"
     try:
-        done = studio.run("build", spec, "--out", tmp_path / "out", "--json")
+        following = Following(studio, tmp_path, "build", spec, "--out", tmp_path / "out", "--json")
+        assert following.end() == 0, following.errors
     finally:
         studio.stop()
-    assert done.returncode == 0, done.stderr
-    check_history(events_of(done.stdout.splitlines()))
+    check_history(following.events)
 
 
 def test_ctrl_c_cancels_and_the_same_command_resumes(home: Any, spec: Path, tmp_path: Path) -> None:
-    process = home.start("build", spec, "--out", tmp_path / "out", "--json")
-    until_busy(process)
-    process.send_signal(signal.SIGINT)
-    more, code, errors = rest(process)
-    assert code == 3, errors
-    assert "resumes" in errors
-    assert events_of(more)[-1]["body"]["state"] == "cancelled"
+    following = Following(home, tmp_path, "build", spec, "--out", tmp_path / "out", "--json")
+    following.until_busy()
+    following.process.send_signal(signal.SIGINT)
+    assert following.end() == 3, following.errors
+    assert "resumes" in following.errors
+    assert following.events[-1]["body"]["state"] == "cancelled"
     again = home.run("build", spec, "--out", tmp_path / "out", "--json")
     assert again.returncode == 0, again.stderr

@@ -22,8 +22,8 @@ _HEADER = b"x-request-id"
 _log: Any = structlog.get_logger("factory.web")
 
 
-def configure_logging(settings: KernelSettings) -> None:
-    """Send our lines and those of libraries to stderr in one shape."""
+def configure_logging(settings: KernelSettings, *, level: str = "") -> None:
+    """Send our lines and those of libraries to stderr in one shape; ``level`` instead of the settings'."""
     shared: list[Any] = [
         structlog.contextvars.merge_contextvars,
         structlog.stdlib.add_logger_name,
@@ -39,7 +39,7 @@ def configure_logging(settings: KernelSettings) -> None:
     )
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(formatter)
-    logging.basicConfig(handlers=[handler], level=settings.log_level.upper(), force=True)
+    logging.basicConfig(handlers=[handler], level=(level or settings.log_level).upper(), force=True)
     structlog.configure(
         processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
         logger_factory=structlog.stdlib.LoggerFactory(),

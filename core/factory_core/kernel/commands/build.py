@@ -60,7 +60,6 @@ def build(
 ) -> None:
     """Turn a specification into working, tested software; wait and show how it goes."""
     from factory_core.builds.service import BuildOrder
-    from factory_core.kernel.boot import start
     from factory_core.kernel.commands.build_follow import BuildWatch
     from factory_core.kernel.embedded import attach
     from factory_core.specs import read
@@ -70,11 +69,11 @@ def build(
     _show_problems(reading, spec)
     if reading.blueprint is None:
         sys.exit(SPEC_WRONG)
-    studio = start()
+    studio = _boot()
     folder = out or Path(f"{reading.blueprint.project.slug}-build")
     order = BuildOrder(spec=content, name=name, template=template, max_agents=max_agents)
-    with attach(studio):
-        watch = BuildWatch(studio, as_json=as_json)
+    with attach(studio) as attached:
+        watch = BuildWatch(studio, attached, as_json=as_json)
         if detach:
             identity = asyncio.run(watch.order(order))
             click.echo(f"Build {identity} runs. Follow it: studio builds attach {identity} --out {folder}")
@@ -128,14 +127,13 @@ def show_build(build_id: str, as_json: bool) -> None:
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a line.")
 def attach_build(build_id: str, out: Path | None, as_json: bool) -> None:
     """Follow a build that runs, or fetch what a finished one made."""
-    from factory_core.kernel.boot import start
     from factory_core.kernel.commands.build_follow import BuildWatch
     from factory_core.kernel.embedded import attach
 
-    studio = start()
+    studio = _boot()
     identity = _identify(build_id)
-    with attach(studio):
-        ending = asyncio.run(BuildWatch(studio, as_json=as_json).attach(identity, out))
+    with attach(studio) as attached:
+        ending = asyncio.run(BuildWatch(studio, attached, as_json=as_json).attach(identity, out))
     sys.exit(ending.exit_code)
 
 
@@ -149,10 +147,19 @@ def cancel_build(build_id: str) -> None:
     _attached(lambda studio: stop_build(studio, identity))
 
 
-def _attached(action: Callable[[Studio], None]) -> None:
+def _boot() -> Studio:
+    """Boot for a command whose output is for a person or a program: only errors are logged, and to stderr."""
     from factory_core.kernel.boot import start
-    from factory_core.kernel.embedded import attach
+    from factory_core.kernel.logs import configure_logging
 
     studio = start()
+    configure_logging(studio.settings, level="error")
+    return studio
+
+
+def _attached(action: Callable[[Studio], None]) -> None:
+    from factory_core.kernel.embedded import attach
+
+    studio = _boot()
     with attach(studio):
         action(studio)

@@ -21,9 +21,11 @@ from factory_core.builds.progress import Progress
 from factory_core.builds.service import BuildOrder, BuildService
 from factory_core.kernel.boot import Studio
 from factory_core.kernel.commands.build_ending import Ending, conclude, show_ending
+from factory_core.kernel.commands.build_guard import Guard
 from factory_core.kernel.commands.build_view import BuildFace, choose_face
 from factory_core.kernel.database import LOCAL_ORGANISATION, DatabaseUnreachable
 from factory_core.kernel.office import open_service
+from factory_core.kernel.supervisor import Attached
 
 __all__ = ["BuildWatch", "Ending"]
 
@@ -35,8 +37,9 @@ ResultT = TypeVar("ResultT")
 class BuildWatch:
     """One command's view of one build."""
 
-    def __init__(self, studio: Studio, *, as_json: bool) -> None:
+    def __init__(self, studio: Studio, attached: Attached, *, as_json: bool) -> None:
         self._studio = studio
+        self._guard = Guard(attached, studio.home)
         self._json = as_json
         self._console = Console(stderr=as_json)
         self._interrupted = asyncio.Event()
@@ -99,7 +102,10 @@ class BuildWatch:
                 progress.apply(event)
                 face.show(event, progress)
             face.tick(progress)
-            if not events:
+            if events:
+                self._guard.calm()
+            else:
+                await self._guard.look()
                 with suppress(TimeoutError):
                     await asyncio.wait_for(self._interrupted.wait(), LOOK_SECONDS)
         return progress
@@ -121,6 +127,7 @@ class BuildWatch:
             try:
                 return await action()
             except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+                await self._guard.look()
                 if time.monotonic() > deadline:
                     raise DatabaseUnreachable(str(error) or type(error).__name__) from error
                 face.note("PostgreSQL does not answer; waiting for it")
