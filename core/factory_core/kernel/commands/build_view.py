@@ -95,7 +95,8 @@ class PlainFace:
             if phase.over == phase.total and phase.name not in self._announced:
                 self._announced.add(phase.name)
                 failed = f", {phase.failed} failed" if phase.failed else ""
-                self._console.print(Text(f"{phase.name}: {phase.total} tasks done{failed}"))
+                tasks = "task" if phase.total == 1 else "tasks"
+                self._console.print(Text(f"{phase.name}: {phase.total} {tasks} done{failed}"))
 
     def tick(self, progress: Progress) -> None:
         del progress
