@@ -8,7 +8,7 @@ export UV_SYSTEM_CERTS := 1
 
 .PHONY: help
 help: ## list the targets
-	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  \1|/' | column -t -s '|'
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 $(BIN)/uv:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Factory Studio needs Python 3.11 or newer; set PYTHON=/path/to/python3"; exit 4; }
@@ -44,12 +44,11 @@ test: setup browser ## run every test, on real PostgreSQL, Valkey, sandbox and b
 	@$(BIN)/coverage combine --quiet && $(BIN)/coverage report --skip-covered --fail-under=90
 
 .PHONY: verify
-verify: test check ## everything: the tests, the checks and the artifact on a second machine folder
-	@$(BIN)/pytest -q -m "slow or not slow" tests
+verify: test check ## the tests and the checks
 
 .PHONY: check
 check: setup ## lint, types, layers, dependencies, generated docs
-	@$(BIN)/ruff check .
+	@$(BIN)/ruff check --quiet .
 	@$(BIN)/ruff format --check --quiet .
 	@$(BIN)/pyright --level error
 	@$(BIN)/lint-imports --no-cache
