@@ -13,7 +13,7 @@ from litestar.params import FromPath, HeaderParameter, QueryParameter
 from factory_api.errors import RangeUnfit
 from factory_api.service import BuildDesk
 
-_RANGE = re.compile(r"bytes=(\d*)-(\d*)")
+_RANGE = re.compile(r"bytes=([0-9]{0,18})-([0-9]{0,18})")
 
 Format = Annotated[
     Literal["zip", "tar.gz"], QueryParameter(name="format", description="The kind of archive.")

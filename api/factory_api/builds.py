@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections import Counter
-from typing import Annotated
+from typing import Annotated, Any
 from uuid import UUID
 
 from litestar import Controller, Response, delete, get, post
+from litestar.connection import ASGIConnection
 from litestar.di import NamedDependency
 from litestar.enums import RequestEncodingType
+from litestar.handlers import BaseRouteHandler
 from litestar.openapi.spec import Example
 from litestar.params import BodyKwarg, FromPath, HeaderParameter, QueryParameter
 
+from factory_api.errors import NoJson
 from factory_api.schemas import (
     EXAMPLE_ORDER,
     BuildDetails,
@@ -49,18 +52,27 @@ Cursor = Annotated[str | None, QueryParameter(max_length=64, description="next o
 Known = Annotated[str | None, HeaderParameter(name="If-None-Match", description="The ETag you have.")]
 
 
+def require_json(connection: ASGIConnection[Any, Any, Any, Any], _: BaseRouteHandler) -> None:
+    """Raises NoJson."""
+    kind = connection.headers.get("content-type", "")
+    if kind.partition(";")[0].strip().lower() != "application/json":
+        raise NoJson(kind)
+
+
 class BuildRoutes(Controller):
     """``/api/v1/builds``."""
 
     path = "/builds"
     tags = ("builds",)
 
-    @post("/", summary="Start a build")
+    @post("/", summary="Start a build", guards=[require_json])
     async def create(self, data: Order, desk: Desk, key: Key = "") -> Response[BuildView]:
-        """The new build, or the one that the same Idempotency-Key started before."""
-        build = await desk.order(data, key=key)
+        """201 and the new build, or 200 and the one that the same Idempotency-Key started before."""
+        build, created = await desk.order(data, key=key)
         return Response(
-            BuildView.of(await desk.build(build)), headers={"Location": f"/api/v1/builds/{build}"}
+            BuildView.of(await desk.build(build)),
+            status_code=201 if created else 200,
+            headers={"Location": f"/api/v1/builds/{build}"},
         )
 
     @get("/", summary="List builds")

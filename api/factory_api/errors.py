@@ -26,6 +26,16 @@ class BuildEnded(FactoryError):
         super().__init__(f"Build {build} has {state} already; there is nothing to cancel.")
 
 
+class NoJson(FactoryError):
+    """A body of another kind: browsers let any page send those without asking."""
+
+    status = 415
+
+    def __init__(self, kind: str) -> None:
+        self.kind = kind
+        super().__init__(f"The body is {kind or 'of no kind'}. Send it with Content-Type: application/json.")
+
+
 class CursorUnknown(FactoryError):
     """A cursor that no answer of ours contained."""
 

@@ -21,10 +21,12 @@ from factory_core.contracts.events import ENDED
 PAGE = 500
 LOOK_SECONDS = 0.2
 PING_SECONDS = 15.0
+LARGEST = 2**63 - 1
 
-After = Annotated[int, QueryParameter(ge=0, description="The number of the last event you have.")]
+After = Annotated[int, QueryParameter(ge=0, le=LARGEST, description="The number of the last event you have.")]
 LastEvent = Annotated[
-    int | None, HeaderParameter(name="Last-Event-ID", ge=0, description="The same, sent by browsers.")
+    int | None,
+    HeaderParameter(name="Last-Event-ID", ge=0, le=LARGEST, description="The same, sent by browsers."),
 ]
 Limit = Annotated[int, QueryParameter(ge=1, le=1000)]
 

@@ -37,10 +37,10 @@ class BuildDesk:
         self._database = database
         self._organisation = organisation
 
-    async def order(self, order: NewBuild, *, key: str) -> UUID:
-        """Start a build, or find the one that ``key`` started. Raises SpecRejected, IdempotencyConflict."""
+    async def order(self, order: NewBuild, *, key: str) -> tuple[UUID, bool]:
+        """Start a build, or find the one that ``key`` started: then false. Raises SpecRejected, IdempotencyConflict."""
         await self._journal.found(self._organisation, "local")
-        build, _ = await self._service.start(
+        return await self._service.start(
             self._organisation,
             BuildOrder(
                 spec=order.spec.encode(),
@@ -50,7 +50,6 @@ class BuildDesk:
                 key=key,
             ),
         )
-        return build
 
     async def page(self, query: BuildQuery) -> BuildPage:
         """One page of builds. Raises CursorUnknown."""

@@ -12,6 +12,7 @@ from factory_api.artifacts import span_of
 from factory_api.errors import RangeUnfit
 
 ARCHIVE = bytes(range(256)) * 40
+HUGE = f"bytes={'9' * 5000}-"
 
 
 @pytest.mark.anyio
@@ -73,4 +74,6 @@ def test_a_range_is_inside_the_file_or_refused(size: int, first: int | None, las
 
 
 def test_what_is_not_one_range_of_bytes_is_served_whole() -> None:
-    assert [span_of(text, 9) for text in (None, "lines=1-2", "bytes=0-1,3-4", "bytes=x-y")] == [(0, 9)] * 4
+    assert [span_of(text, 9) for text in (None, "lines=1-2", "bytes=0-1,3-4", "bytes=x-y", HUGE)] == [
+        (0, 9)
+    ] * 5

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 from uuid import uuid4
 
@@ -12,6 +13,7 @@ from factory_core.settings import KernelSettings
 
 pytestmark = pytest.mark.anyio
 BUILDS = "/api/v1/builds"
+SPEC = "project: {name: Taskboard}\nentities:\n  Card: {title: text(1..200)}\n"
 
 
 async def test_a_build_is_created_and_can_be_looked_at(client: Any, order: Any) -> None:
@@ -32,8 +34,10 @@ async def test_a_build_is_created_and_can_be_looked_at(client: Any, order: Any) 
 
 
 async def test_the_same_key_never_starts_a_second_build(client: Any, order: Any) -> None:
-    first, second = await order(key="k1"), await order(key="k1")
-    assert first["id"] == second["id"]
+    first = await order(key="k1")
+    again = await client.post(BUILDS, json={"spec": SPEC}, headers={"Idempotency-Key": "k1"})
+    assert (again.status_code, again.json()["id"]) == (200, first["id"])
+    assert again.headers["location"] == f"{BUILDS}/{first['id']}"
     assert (await client.get(BUILDS)).json()["total"] == 1
     other = await client.post(BUILDS, json={"spec": "project: {name: X}"}, headers={"Idempotency-Key": "k1"})
     assert (other.status_code, other.json()["type"]) == (409, "urn:factory:problem:idempotency-conflict")
@@ -49,6 +53,20 @@ async def test_a_wrong_specification_is_422_with_line_and_column(client: Any) ->
     row = next(row for row in problem["problems"] if row["severity"] == "error")
     assert (row["line"], row["column"] > 1) == (3, True)
     assert "text" in row["suggestion"] + row["message"]
+
+
+@pytest.mark.parametrize("kind", ["text/plain", "application/x-www-form-urlencoded", ""])
+async def test_what_a_foreign_page_can_send_unasked_starts_nothing(client: Any, kind: str) -> None:
+    body = json.dumps({"spec": SPEC})
+    answer = await client.post(BUILDS, content=body, headers={"content-type": kind})
+    assert answer.status_code == 415
+    assert "application/json" in answer.json()["detail"]
+    assert (await client.get(BUILDS)).json()["total"] == 0
+
+
+@pytest.mark.parametrize("name", ["a\x00b.yaml", "../../x", "what?", "😀" * 200])
+async def test_any_name_of_a_specification_is_taken(order: Any, name: str) -> None:
+    assert (await order(name=name))["state"] == "queued"
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import platform
-from collections.abc import Sequence
+import re
+import unicodedata
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from typing import Any, Protocol
 from uuid import UUID
@@ -32,10 +34,14 @@ from factory_core.contracts.events import TaskState
 from factory_core.contracts.files import FileRef, Produced
 from factory_core.contracts.storage import Storage
 
-__all__ = ["DELIVERY_AGENT", "ArtifactRef", "Delivered", "Delivery"]
+__all__ = ["DELIVERY_AGENT", "ArtifactRef", "Delivered", "Delivery", "spec_file_name"]
 
 DELIVERY_AGENT = "harvester"
 _UNWELL = frozenset({TaskState.FAILED, TaskState.QUARANTINED, TaskState.SKIPPED})
+_NAMES_NOBODY_KEEPS = re.compile(r"[^\w. -]+")
+LONGEST_SPEC_NAME = 60
+LOG_LINES = 40
+"""Of each gate that failed."""
 _MEDIA = {
     ".zip": "application/zip",
     ".tar.gz": "application/gzip",
@@ -98,7 +104,7 @@ class Delivery:
             slug = known.blueprint.project.slug
             files.append(("zip", f"{slug}.zip", make_zip(slug, tree)))
             files.append(("tar.gz", f"{slug}.tar.gz", make_tar_gz(slug, tree)))
-        beside = with_run(report, await self._run_facts(org, build))
+        beside = with_run(report, await self._run_facts(org, build, records.values()))
         files.append(("report.json", REPORT_JSON, report_json(beside)))
         files.append(("report.md", REPORT_MARKDOWN, report_markdown(beside)))
         artifacts = {kind: await self._keep(build, name, content) for kind, name, content in files}
@@ -149,7 +155,7 @@ class Delivery:
             },
         )
 
-    async def _run_facts(self, org: UUID, build: UUID) -> RunFacts:
+    async def _run_facts(self, org: UUID, build: UUID, records: Iterable[TaskRecord]) -> RunFacts:
         row = await self._journal.build(org, build)
         tasks = await self._journal.tasks(org, build)
         now = datetime.now(UTC)
@@ -163,7 +169,7 @@ class Delivery:
                 for task in tasks
                 if task.started_at and task.ended_at
             },
-            log_tail=(),
+            log_tail=tuple(_last_words(records)),
         )
 
     async def _keep(self, build: UUID, name: str, content: bytes) -> ArtifactRef:
@@ -181,12 +187,24 @@ def _in_plan_order(rows: Sequence[ResultRow], known: BuildKnowledge) -> list[Res
 
 
 def _given(known: BuildKnowledge) -> Contribution:
-    name = known.spec_name.replace("\\", "/").rsplit("/", 1)[-1] or "spec.yaml"
     return Contribution(
         producer="specification",
         title="Keep the specification as it was given",
-        files=(Produced(path=f"spec/{name}", content=known.spec),),
+        files=(Produced(path=f"spec/{spec_file_name(known.spec_name)}", content=known.spec),),
     )
+
+
+def spec_file_name(name: str) -> str:
+    """The last part of ``name``, ending included, as every file system can keep it; ``spec.yaml`` if nothing is left."""
+    last = unicodedata.normalize("NFKC", name).replace("\\", "/").rsplit("/", 1)[-1]
+    kept = _NAMES_NOBODY_KEEPS.sub("-", last)[-LONGEST_SPEC_NAME:].strip(". -")
+    return kept or "spec.yaml"
+
+
+def _last_words(records: Iterable[TaskRecord]) -> Iterable[str]:
+    """How the output of each failed gate ends."""
+    for gate in (gate for record in records for gate in record.gates if not gate.passed):
+        yield from (f"{gate.name}: {line}" for line in gate.detail.splitlines()[-LOG_LINES:])
 
 
 def _title(task: str, known: BuildKnowledge) -> str:

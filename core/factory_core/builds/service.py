@@ -9,8 +9,9 @@ from uuid import UUID
 
 import msgspec
 from msgspec import Struct
+from msgspec.structs import replace
 
-from factory_core.builds.delivery import ArtifactRef
+from factory_core.builds.delivery import ArtifactRef, spec_file_name
 from factory_core.builds.ids import uuid7
 from factory_core.builds.journal import BuildRow, Journal, ResultRow, Submission, TaskRow
 from factory_core.builds.record import TaskRecord
@@ -20,7 +21,7 @@ from factory_core.contracts.plan import Plan
 from factory_core.contracts.storage import Storage
 from factory_core.contracts.template import TemplatePackage
 from factory_core.errors import FactoryError
-from factory_core.specs import Problem, Reading, read
+from factory_core.specs import Problem, read
 
 __all__ = [
     "ArtifactMissing",
@@ -97,8 +98,11 @@ class BuildService:
         self._templates = templates
         self._wake = wake
 
-    async def start(self, org: UUID, order: BuildOrder) -> tuple[UUID, Reading]:
-        """Check the specification and submit the build. Raises SpecRejected, TemplateMissing, IdempotencyConflict."""
+    async def start(self, org: UUID, order: BuildOrder) -> tuple[UUID, bool]:
+        """Check the specification and submit the build; false when its key had started it before.
+
+        Raises SpecRejected, TemplateMissing, IdempotencyConflict."""
+        order = replace(order, name=spec_file_name(order.name))  # what a journal in JSON can keep
         reading = read(order.spec, name=order.name)
         if reading.blueprint is None:
             raise SpecRejected(reading.problems)
@@ -124,7 +128,7 @@ class BuildService:
         )
         if self._wake is not None:
             await self._wake(submitted.build)
-        return submitted.build, reading
+        return submitted.build, submitted.created
 
     async def get(self, org: UUID, build: UUID) -> BuildRow:
         """Raises BuildMissing."""
