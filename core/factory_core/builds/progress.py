@@ -35,6 +35,7 @@ class PhaseProgress(Struct, frozen=True, kw_only=True):
     name: str
     total: int
     over: int
+    done: int
     running: int
     failed: int
 
@@ -95,6 +96,7 @@ class Progress:
             name=name,
             total=len(states),
             over=sum(state in _OVER for state in states),
+            done=states.count(TaskState.DONE),
             running=sum(state is TaskState.RUNNING for state in states),
             failed=sum(state in (TaskState.FAILED, TaskState.QUARANTINED) for state in states),
         )

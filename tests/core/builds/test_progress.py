@@ -53,7 +53,7 @@ def test_a_phase_counts_its_agents_and_no_barriers(progress: Progress) -> None:
     progress.apply(event(2, EventKind.TASK_DONE, "a"))
     progress.apply(event(3, EventKind.TASK_STARTED, "b"))
     (phase,) = progress.phases()
-    assert (phase.total, phase.over, phase.running, phase.failed) == (2, 1, 1, 0)
+    assert (phase.total, phase.over, phase.done, phase.running, phase.failed) == (2, 1, 1, 1, 0)
 
 
 def test_time_left_shrinks_as_tasks_end(progress: Progress) -> None:
@@ -95,3 +95,10 @@ def test_an_ended_task_stays_as_it_ended(later: EventKind) -> None:
     folded.apply(event(1, EventKind.TASK_QUARANTINED, "a"))
     folded.apply(event(2, later, "a"))
     assert folded.states["a"] is TaskState.QUARANTINED
+
+
+def test_what_was_cancelled_is_over_but_not_done(progress: Progress) -> None:
+    progress.apply(event(1, EventKind.TASK_DONE, "a"))
+    progress.apply(event(2, EventKind.TASK_CANCELLED, "b"))
+    (phase,) = progress.phases()
+    assert (phase.over, phase.done, phase.failed) == (2, 1, 0)

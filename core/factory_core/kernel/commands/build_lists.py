@@ -9,7 +9,7 @@ from uuid import UUID
 import msgspec
 import rich_click as click
 from rich.console import Console
-from rich.table import Table
+from rich.table import Column, Table
 from rich.text import Text
 
 from factory_core.builds.journal import BuildRow, TaskRow
@@ -31,7 +31,7 @@ def print_builds(studio: Studio, *, as_json: bool, limit: int) -> None:
     if as_json:
         click.echo(msgspec.json.encode(rows))
         return
-    table = Table("build", "project", "state", "started", "tasks")
+    table = Table(Column("build", no_wrap=True, min_width=36), "project", "state", "started", "tasks")
     for row in rows:
         started = f"{row.created_at:%Y-%m-%d %H:%M}"
         done = f"{row.tasks - row.unfinished}/{row.tasks}"

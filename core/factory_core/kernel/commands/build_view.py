@@ -94,9 +94,7 @@ class PlainFace:
         for phase in progress.phases():
             if phase.over == phase.total and phase.name not in self._announced:
                 self._announced.add(phase.name)
-                failed = f", {phase.failed} failed" if phase.failed else ""
-                tasks = "task" if phase.total == 1 else "tasks"
-                self._console.print(Text(f"{phase.name}: {phase.total} {tasks} done{failed}"))
+                self._console.print(Text(_sum_up(phase)))
 
     def tick(self, progress: Progress) -> None:
         del progress
@@ -106,6 +104,13 @@ class PlainFace:
 
     def close(self) -> None:
         return None
+
+
+def _sum_up(phase: PhaseProgress) -> str:
+    """What became of a phase that is over."""
+    done = f"{phase.total}" if phase.done == phase.total else f"{phase.done} of {phase.total}"
+    failed = f", {phase.failed} failed" if phase.failed else ""
+    return f"{phase.name}: {done} {'task' if phase.total == 1 else 'tasks'} done{failed}"
 
 
 class LiveFace:
