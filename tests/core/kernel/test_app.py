@@ -9,6 +9,8 @@ from typing import Any
 import pytest
 from litestar.testing import AsyncTestClient
 
+from factory_core.contracts.sandbox import ProbeRow
+from factory_core.errors import SandboxUnavailable
 from factory_core.kernel.app import create_app
 from factory_core.kernel.logs import RequestLog, configure_logging
 from factory_core.settings import KernelSettings
@@ -108,6 +110,37 @@ async def test_readiness_asks_the_servers_and_every_plugin(
     assert "no such file" in checks["ill"]["detail"]
     assert "escapes refused" in checks["sandbox"]["detail"]
     assert answer.json()["status"] == "degraded"
+
+
+class NoSandbox:
+    """A backend on a machine that cannot contain anything."""
+
+    async def quick_probe(self) -> tuple[ProbeRow, ...]:
+        raise SandboxUnavailable("There is no bubblewrap. Install it.")
+
+
+class LeakySandbox:
+    """A backend that one escape gets through."""
+
+    async def quick_probe(self) -> tuple[ProbeRow, ...]:
+        return (ProbeRow(name="TCP out", refused=False), ProbeRow(name="mount", refused=True))
+
+
+@pytest.mark.parametrize(
+    ("backend", "said"),
+    [(NoSandbox, "Install it."), (LeakySandbox, "it did not refuse: TCP out; see studio doctor")],
+)
+async def test_a_web_process_without_a_sandbox_serves_and_says_so(
+    shelf: Any, database: str, monkeypatch: pytest.MonkeyPatch, backend: Any, said: str
+) -> None:
+    monkeypatch.setattr("factory_core.kernel.health.choose_sandbox", backend)
+    studio = shelf.boot(FACTORY_DATABASE_URL=database)
+    async with AsyncTestClient(create_app(studio)) as client:
+        answer = await client.get("/health/ready")
+    assert (answer.status_code, answer.json()["status"]) == (200, "degraded")
+    (row,) = [check for check in answer.json()["checks"] if check["name"] == "sandbox"]
+    assert (row["ok"], row["required"]) == (False, False)
+    assert said in row["detail"]
 
 
 async def test_a_queue_that_is_gone_degrades_and_does_not_stop(shelf: Any, database: str) -> None:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from factory_core.contracts.sandbox import ProbeRow
 from factory_core.kernel import boot, cli
 from factory_core.kernel.boot import KERNEL_COMMANDS
 
@@ -107,6 +109,35 @@ def test_a_platform_that_does_not_boot_still_shows_help(run: Any, shelf: Any) ->
     assert code == 0
     assert "doctor" in out
     assert "factory-plugin-ours" in err
+
+
+def test_doctor_names_what_is_missing_and_every_canary_with_what_it_found(run: Any) -> None:
+    code, out, _ = run("doctor", "--json")
+    checks = {check["name"]: check for check in json.loads(out)["checks"]}
+    assert code == 4, "without plugins there is no PostgreSQL"
+    assert "FACTORY_DATABASE_URL" in checks["servers"]["detail"]
+    assert re.fullmatch(r"(\d+) of \1 escapes refused, tried in \d+\.\d s", checks["sandbox"]["detail"])
+    canaries = [check for name, check in checks.items() if name.startswith("sandbox: ")]
+    assert len(canaries) > 20
+    assert all(check["ok"] for check in canaries)
+
+
+def test_doctor_says_when_the_sandbox_lets_something_through(
+    run: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Leaky:
+        async def probe(self) -> tuple[ProbeRow, ...]:
+            return (
+                ProbeRow(name="TCP out", refused=False, detail="connected"),
+                ProbeRow(name="mount", refused=True),
+            )
+
+    monkeypatch.setattr("factory_core.sandbox.choose_sandbox", Leaky)
+    code, out, _ = run("doctor")
+    assert code == 4
+    assert "FAIL sandbox: 1 of 2 escapes refused" in out
+    assert "FAIL sandbox: TCP out: connected" in out
+    assert "ok   sandbox: mount" in out
 
 
 def test_plugins_list_tells_what_each_added_and_why_one_is_off(
