@@ -15,10 +15,9 @@ from factory_api.events import EventRoutes
 from factory_api.service import BuildDesk
 from factory_core.builds.journal import Journal
 from factory_core.builds.service import BuildService
-from factory_core.builds.tools import Blobs
 from factory_core.kernel.boot import Studio
 from factory_core.kernel.database import LOCAL_ORGANISATION, Database
-from factory_core.kernel.office import installed_templates
+from factory_core.kernel.office import make_service
 from factory_core.kernel.queue import Queue
 
 
@@ -37,13 +36,7 @@ def give_service(
     if database is None:
         raise NoDatabase
     if "builds" not in state:
-
-        async def wake(build: UUID) -> None:
-            await queue.wake(build)
-
-        journal = Journal(database.pool)
-        storage = studio.storage()
-        state["builds"] = BuildService(journal, Blobs(storage), storage, installed_templates(studio), wake)
+        state["builds"] = make_service(studio, Journal(database.pool), queue)
     return state["builds"]
 
 

@@ -40,7 +40,7 @@ class BuildDesk:
     async def order(self, order: NewBuild, *, key: str) -> tuple[UUID, bool]:
         """Start a build, or find the one that ``key`` started: then false. Raises SpecRejected, IdempotencyConflict."""
         await self._journal.found(self._organisation, "local")
-        return await self._service.start(
+        started = await self._service.start(
             self._organisation,
             BuildOrder(
                 spec=order.spec.encode(),
@@ -50,6 +50,7 @@ class BuildDesk:
                 key=key,
             ),
         )
+        return started.build, started.created
 
     async def page(self, query: BuildQuery) -> BuildPage:
         """One page of builds. Raises CursorUnknown."""

@@ -17,7 +17,7 @@ from factory_core.builds.journal import BuildRow, Journal, ResultRow, Submission
 from factory_core.builds.record import TaskRecord
 from factory_core.builds.runner import PLAN_TASK, BlobStore, pick_template
 from factory_core.contracts.events import BuildState, Event, TaskState
-from factory_core.contracts.plan import Plan
+from factory_core.contracts.plan import Plan, Planner, Quote
 from factory_core.contracts.storage import Storage
 from factory_core.contracts.template import TemplatePackage
 from factory_core.errors import FactoryError
@@ -29,6 +29,7 @@ __all__ = [
     "BuildOrder",
     "BuildService",
     "SpecRejected",
+    "Started",
     "Wake",
 ]
 
@@ -77,6 +78,14 @@ class BuildOrder(Struct, frozen=True, kw_only=True):
     key: str = ""
 
 
+class Started(Struct, frozen=True, kw_only=True):
+    """``created`` is false when the order's key had started the build before."""
+
+    build: UUID
+    created: bool
+    quote: Quote
+
+
 Wake = Callable[[UUID], Awaitable[None]]
 """Tells workers that there is work. Losing a wake-up costs half a second, never a build."""
 
@@ -90,25 +99,29 @@ class BuildService:
         blobs: BlobStore,
         storage: Storage,
         templates: Mapping[str, TemplatePackage],
+        planner: Planner,
         wake: Wake | None = None,
     ) -> None:
         self._journal = journal
         self._blobs = blobs
         self._storage = storage
         self._templates = templates
+        self._planner = planner
         self._wake = wake
 
-    async def start(self, org: UUID, order: BuildOrder) -> tuple[UUID, bool]:
-        """Check the specification and submit the build; false when its key had started it before.
+    async def start(self, org: UUID, order: BuildOrder) -> Started:
+        """Check the specification, quote the build and submit it.
 
-        Raises SpecRejected, TemplateMissing, IdempotencyConflict."""
+        Raises SpecRejected, TemplateMissing, PlanError, IdempotencyConflict."""
         order = replace(order, name=spec_file_name(order.name))  # what a journal in JSON can keep
         reading = read(order.spec, name=order.name)
         if reading.blueprint is None:
             raise SpecRejected(reading.problems)
         blueprint = reading.blueprint
-        pick_template(self._templates, order.template or blueprint.project.template)
+        template = pick_template(self._templates, order.template or blueprint.project.template)
         cap = min(blueprint.constraints.max_agents, order.max_agents or blueprint.constraints.max_agents)
+        # A plan is a pure function, so what is quoted here is what task "plan" will store.
+        quote = self._planner.plan(blueprint, template, max_agents=cap).quote
         spec = await self._blobs.put(order.spec)
         submitted = await self._journal.submit(
             Submission(
@@ -128,7 +141,7 @@ class BuildService:
         )
         if self._wake is not None:
             await self._wake(submitted.build)
-        return submitted.build, submitted.created
+        return Started(build=submitted.build, created=submitted.created, quote=quote)
 
     async def get(self, org: UUID, build: UUID) -> BuildRow:
         """Raises BuildMissing."""

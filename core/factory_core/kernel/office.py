@@ -13,9 +13,9 @@ from factory_core.contracts.template import TemplatePackage
 from factory_core.kernel.boot import Studio
 from factory_core.kernel.database import LOCAL_ORGANISATION, open_database
 from factory_core.kernel.queue import Queue
-from factory_core.planning import load_template
+from factory_core.planning import HierarchicalPlanner, load_template
 
-__all__ = ["installed_templates", "open_service"]
+__all__ = ["installed_templates", "make_service", "open_service"]
 
 
 def installed_templates(studio: Studio) -> dict[str, TemplatePackage]:
@@ -24,19 +24,25 @@ def installed_templates(studio: Studio) -> dict[str, TemplatePackage]:
     return {package.manifest.name: package for package in packages}
 
 
-@asynccontextmanager
-async def open_service(studio: Studio) -> AsyncGenerator[BuildService]:
-    """A service over a pool and a queue of its own. Raises DatabaseUnreachable."""
-    queue = Queue(studio.queue_url())
+def make_service(studio: Studio, journal: Journal, queue: Queue) -> BuildService:
+    """The build service of this studio over what is open already."""
 
     async def wake(build: UUID) -> None:
         await queue.wake(build)
 
+    storage = studio.storage()
+    templates = installed_templates(studio)
+    return BuildService(journal, Blobs(storage), storage, templates, HierarchicalPlanner(), wake)
+
+
+@asynccontextmanager
+async def open_service(studio: Studio) -> AsyncGenerator[BuildService]:
+    """A service over a pool and a queue of its own. Raises DatabaseUnreachable."""
+    queue = Queue(studio.queue_url())
     async with open_database(studio.database_url(), studio.settings) as database:
         journal = Journal(database.pool)
         await journal.found(LOCAL_ORGANISATION, "local")
         try:
-            storage = studio.storage()
-            yield BuildService(journal, Blobs(storage), storage, installed_templates(studio), wake)
+            yield make_service(studio, journal, queue)
         finally:
             await queue.close()

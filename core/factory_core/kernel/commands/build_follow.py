@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import signal
 import sys
 import time
@@ -19,6 +20,7 @@ from rich.console import Console
 
 from factory_core.builds.progress import Progress
 from factory_core.builds.service import BuildOrder, BuildService
+from factory_core.contracts.plan import Quote
 from factory_core.kernel.boot import Studio
 from factory_core.kernel.commands.build_ending import Ending, conclude, show_ending
 from factory_core.kernel.commands.build_guard import Guard
@@ -26,6 +28,7 @@ from factory_core.kernel.commands.build_view import BuildFace, choose_face
 from factory_core.kernel.database import LOCAL_ORGANISATION, DatabaseUnreachable
 from factory_core.kernel.office import open_service
 from factory_core.kernel.supervisor import Attached
+from factory_core.planning import estimate_seconds
 
 __all__ = ["BuildWatch", "Ending"]
 
@@ -47,15 +50,14 @@ class BuildWatch:
     async def order(self, order: BuildOrder) -> UUID:
         """Submit the build and leave."""
         async with open_service(self._studio) as service:
-            identity, _ = await service.start(LOCAL_ORGANISATION, order)
-            return identity
+            return (await service.start(LOCAL_ORGANISATION, order)).build
 
     async def build(self, order: BuildOrder, out: Path) -> Ending:
         """Submit, follow, fetch."""
         began = time.monotonic()
         async with open_service(self._studio) as service:
-            identity, _ = await service.start(LOCAL_ORGANISATION, order)
-            return await self._follow(service, identity, out, began)
+            started = await service.start(LOCAL_ORGANISATION, order)
+            return await self._follow(service, started.build, out, began, _tell(started.quote))
 
     async def attach(self, identity: UUID, out: Path | None) -> Ending:
         """Follow from the first event; fetch into ``out``."""
@@ -65,12 +67,14 @@ class BuildWatch:
             folder = out or Path(f"{row.options.get('slug', identity)}-build")
             return await self._follow(service, identity, folder, began)
 
-    async def _follow(self, service: BuildService, identity: UUID, out: Path, began: float) -> Ending:
+    async def _follow(
+        self, service: BuildService, identity: UUID, out: Path, began: float, quote: str = ""
+    ) -> Ending:
         face = choose_face(self._console, as_json=self._json)
         loop = asyncio.get_running_loop()
         with suppress(NotImplementedError, ValueError):
             loop.add_signal_handler(signal.SIGINT, self._interrupted.set)
-        face.note(f"build {identity}")
+        face.note(f"build {identity}{quote}")
         try:
             progress = await self._watch(service, identity, face)
         finally:
@@ -132,6 +136,13 @@ class BuildWatch:
                     raise DatabaseUnreachable(str(error) or type(error).__name__) from error
                 face.note("PostgreSQL does not answer; waiting for it")
                 await asyncio.sleep(0.5)
+
+
+def _tell(quote: Quote) -> str:
+    seconds = estimate_seconds(quote, cores=os.cpu_count() or 1)
+    return (
+        f": {quote.tasks} tasks for {quote.agents} agents, about {seconds:.0f} s, ${quote.nano_usd / 1e9:.2f}"
+    )
 
 
 def _wants_to_cancel() -> bool:
