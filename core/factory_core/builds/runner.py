@@ -25,7 +25,7 @@ from factory_core.contracts.blueprint import Blueprint
 from factory_core.contracts.files import FileRef
 from factory_core.contracts.plan import Plan, Planner
 from factory_core.contracts.template import TemplatePackage
-from factory_core.errors import EnvironmentUnfit, FactoryError
+from factory_core.errors import EnvironmentUnfit, FactoryError, ObjectMissing
 from factory_core.planning import narrow
 from factory_core.specs import read
 
@@ -109,11 +109,20 @@ class BuildRunner:
         work = await self._gather(assignment, known)
         memo = memo_digest(agent.name, agent.version, work)
         remembered = await self._journal.memo(assignment.org, memo)
-        if remembered is not None:
+        if remembered is not None and await self._kept(TaskRecord.of_row(assignment.task, remembered)):
             return Completion(result=remembered)
         tools = await self._shop.make_tools(assignment, known.template)
         outcome = await agent.run(work, tools)
         return await self._complete(assignment, outcome, memo)
+
+    async def _kept(self, record: TaskRecord) -> bool:
+        """Whether what was remembered is still stored. Raises BlobDamaged."""
+        try:
+            for file in record.files:
+                await self._blobs.get(file.digest)
+        except ObjectMissing:
+            return False
+        return True
 
     async def _complete(self, assignment: Assignment, outcome: Outcome, memo: str) -> Completion:
         check_produced(outcome.files)
@@ -147,7 +156,10 @@ class BuildRunner:
             )
             for spawn in outcome.spawn
         )
-        return Completion(result=record, memo=memo, tasks=children)
+        # A gate may have failed for want of time or memory, so the same order must be able to try it again; and the
+        # tasks that an outcome asks for are no part of its record.
+        lasting = all(gate.passed for gate in outcome.gates) and not children
+        return Completion(result=record, memo=memo if lasting else None, tasks=children)
 
     async def _gather(self, assignment: Assignment, known: BuildKnowledge) -> Work:
         before = known.before.get(assignment.task)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
@@ -10,13 +12,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from factory_core.builds.crashpoints import CrashPoints
 from factory_core.builds.delivery import LOG_LINES, Delivered, Delivery, spec_file_name
 from factory_core.builds.harvest.contribution import Contribution, check_contributions
-from factory_core.builds.journal import Completion
+from factory_core.builds.journal import Assignment, Completion
 from factory_core.builds.knowledge import BuildKnowledge
 from factory_core.builds.record import TaskRecord
+from factory_core.builds.runner import BuildRunner, Workshop
 from factory_core.builds.tools import Blobs
-from factory_core.contracts.agent import GateResult
+from factory_core.contracts.agent import GateResult, Outcome, Spawn, Tools, Work
 from factory_core.contracts.blueprint import Blueprint, Project
 from factory_core.contracts.files import Produced
 from factory_core.contracts.storage import Storage
@@ -118,3 +122,97 @@ async def test_an_odd_name_of_the_specification_is_delivered(
     delivered = await deliver(desk, noop, storage, GateResult(name="tests", passed=True), spec_name=name)
     files = [row["path"] for row in (await report_of(delivered, storage))["files"]]
     assert f"spec/{spec_file_name(name)}" in files
+
+
+class Builder:
+    """Makes one file and tells how often it was asked."""
+
+    name = "builder"
+    version = "1"
+
+    def __init__(self, **outcome: Any) -> None:
+        self.runs = 0
+        self.outcome = Outcome(files=(Produced(path="a.py", content=b"a = 1"),), **outcome)
+
+    async def run(self, work: Work, tools: Tools) -> Outcome:
+        """The same each time."""
+        self.runs += 1
+        return self.outcome
+
+
+@pytest.fixture
+def build_twice(desk: Any, storage: Storage) -> Callable[..., Awaitable[Completion]]:
+    """Two builds of one specification, the second after ``between``; the second's completion of the agent's task."""
+
+    async def build_twice(
+        agent: Builder, between: Callable[[], Awaitable[object]] | None = None
+    ) -> Completion:
+        async def lend_nothing(assignment: Assignment, template: TemplatePackage) -> Any:
+            return None
+
+        blobs = Blobs(storage)
+        known = knowledge("p.yaml")
+        workshop = Workshop(
+            agents={"builder": agent},
+            templates={"t": known.template},
+            planner=HierarchicalPlanner(),
+            delivery=Delivery(desk.journal, blobs, storage, {}),
+            make_tools=lend_nothing,
+        )
+        runner = BuildRunner(desk.journal, blobs, workshop, CrashPoints())
+        params = {
+            "spec": await blobs.put(known.spec),
+            "spec_name": "p.yaml",
+            "template": "t",
+            "max_agents": "",
+        }
+        ending = Completion()
+        for key in ("first", "second"):
+            build = await desk.submit(key, params=params)
+            waiting = [attempt for attempt in (await desk.turn()).started if attempt.build == build]
+            while waiting:
+                attempt = waiting.pop()
+                completion = await runner.run(attempt)
+                turn = await desk.turn((attempt, completion))
+                waiting += turn.started
+                if attempt.agent == "builder":
+                    ending = completion
+                    break
+            if key == "first" and between is not None:
+                await between()
+        return ending
+
+    return build_twice
+
+
+@pytest.mark.anyio
+async def test_equal_work_is_done_once(build_twice: Any) -> None:
+    agent = Builder()
+    again = await build_twice(agent)
+    assert agent.runs == 1
+    assert again.result["files"][0]["path"] == "a.py"
+
+
+@pytest.mark.anyio
+async def test_a_gate_that_failed_is_tried_again(build_twice: Any) -> None:
+    agent = Builder(gates=(GateResult(name="tests", passed=False, figure="out of memory"),))
+    await build_twice(agent)
+    assert agent.runs == 2
+
+
+@pytest.mark.anyio
+async def test_work_that_asked_for_more_work_is_asked_again(build_twice: Any) -> None:
+    agent = Builder(spawn=(Spawn(behaviour="more", n=1, agent="builder", title="More"),))
+    assert (await build_twice(agent)).tasks
+    assert agent.runs == 2
+
+
+@pytest.mark.anyio
+async def test_what_is_remembered_but_no_longer_stored_is_made_again(
+    build_twice: Any, storage: Storage
+) -> None:
+    agent = Builder()
+    digest = hashlib.sha256(b"a = 1").hexdigest()
+    await build_twice(agent, lambda: storage.delete(f"blobs/{digest[:2]}/{digest}"))
+    assert agent.runs == 2
+    assert await Blobs(storage).get(digest) == b"a = 1"
