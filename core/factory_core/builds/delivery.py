@@ -173,10 +173,11 @@ class Delivery:
         )
 
     async def _keep(self, build: UUID, name: str, content: bytes) -> ArtifactRef:
-        key = f"artifacts/{build}/{name}"
-        await self._storage.put(key, content)
         media = next(media for suffix, media in _MEDIA.items() if name.endswith(suffix))
         digest = hashlib.sha256(content).hexdigest()
+        # Under its digest, so that a late try cannot put another report behind what the journal names.
+        key = f"artifacts/{build}/{digest[:16]}/{name}"
+        await self._storage.put(key, content)
         return ArtifactRef(name=name, key=key, sha256=digest, size=len(content), media_type=media)
 
 

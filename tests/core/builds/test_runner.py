@@ -124,6 +124,16 @@ async def test_an_odd_name_of_the_specification_is_delivered(
     assert f"spec/{spec_file_name(name)}" in files
 
 
+@pytest.mark.anyio
+async def test_a_late_try_leaves_alone_what_the_journal_names(desk: Any, noop: Any, storage: Storage) -> None:
+    build, started = await desk.planned([noop("gate-tests")])
+    delivery = Delivery(desk.journal, Blobs(storage), storage, {"studio": "1"})
+    first = (await delivery.deliver(desk.org, build, knowledge("p.yaml"))).data["artifacts"]["report.json"]
+    await desk.turn((started["gate-tests"], Completion(result=TaskRecord().to_json())))
+    await delivery.deliver(desk.org, build, knowledge("p.yaml"))
+    assert hashlib.sha256(await storage.get(first["key"])).hexdigest() == first["sha256"]
+
+
 class Builder:
     """Makes one file and tells how often it was asked."""
 
