@@ -37,14 +37,18 @@ serve: setup ## run the studio: API on http://127.0.0.1:8600, workers, embedded 
 browser: ## make sure there is a browser for the tests
 	@tools/ensure-browser
 
+# Files stay whole, so that what they share is made once.
+PYTEST = $(BIN)/pytest -q -n 2 --dist loadfile --no-loadscope-reorder
+
 .PHONY: test
-test: setup browser ## run every test, on real PostgreSQL, Valkey, sandbox and browser
+test: setup browser ## run the tests, on real PostgreSQL, Valkey, sandbox and browser
 	@rm -f .coverage .coverage.*
-	@COVERAGE_PROCESS_START=$(CURDIR)/pyproject.toml $(BIN)/coverage run -m pytest -q -n 2 --dist loadgroup
+	@$(BIN)/coverage run $(PYTEST) -m "not slow"
 	@$(BIN)/coverage combine --quiet && $(BIN)/coverage report --skip-covered --fail-under=90
 
 .PHONY: verify
-verify: test check ## the tests and the checks
+verify: check browser ## the checks and every test, the slow ones too
+	@$(PYTEST)
 
 .PHONY: check
 check: setup ## lint, types, layers, dependencies, generated docs

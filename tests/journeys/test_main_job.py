@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
@@ -16,7 +17,12 @@ from factory_core.specs import read
 ROOT = Path(__file__).parents[2]
 pytestmark = pytest.mark.xdist_group("builds")
 
-EXAMPLES = sorted(path.name for path in (ROOT / "examples").iterdir() if path.name != "taskboard.yaml")
+LARGE = "warehouse-40.yaml"
+EXAMPLES = [
+    pytest.param(path.name, marks=pytest.mark.slow) if path.name == LARGE else path.name
+    for path in sorted((ROOT / "examples").iterdir())
+    if path.name != "taskboard.yaml"
+]
 
 
 def explain(built: Any) -> str:
@@ -133,3 +139,43 @@ def test_strict_is_not_content_with_gaps(studio: Any, tmp_path: Path) -> None:
     spec.write_text("project: {name: Gaps}\nentities:\n  Note: {title: text}\nmood: sunny\n")
     built = studio.build(spec, tmp_path / "out", "--strict")
     assert built.code == 5, explain(built)
+
+
+@pytest.fixture(scope="session")
+def owners(studio: Any, tmp_path_factory: pytest.TempPathFactory) -> Any:
+    """The owner's own specification, built. Its folder is named by SPECS_DIR; without it these tests do not exist."""
+    spec = Path(os.environ["SPECS_DIR"]) / "factory_studio_spec.md"
+    return studio.build(spec, tmp_path_factory.mktemp("owners") / "out")
+
+
+if "SPECS_DIR" in os.environ:
+
+    def test_the_owners_specification_builds_and_its_tables_are_tested_resources(
+        owners: Any, tmp_path: Path
+    ) -> None:
+        assert owners.code == 0, explain(owners)
+        project = owners.unpack(tmp_path)
+        for name in ("users", "builds", "projects", "analytics"):
+            assert (project / "app" / "routes" / f"{name}.py").is_file(), name
+            assert (project / "tests" / "contract" / f"test_{name}.py").is_file(), name
+
+    def test_the_owners_endpoints_exist_real_or_501(owners: Any, tmp_path: Path) -> None:
+        stubs = (owners.unpack(tmp_path) / "app" / "stubs.py").read_text()
+        for path in ("/builds/{id}/logs", "/builds/{id}/artifact", "/builds/{id}/cancel"):
+            assert path in stubs, path
+        boot = next(gate for gate in owners.report["gates"] if gate["name"] == "boot")
+        assert boot["passed"], boot
+
+    def test_the_report_accounts_for_every_node_of_the_owners_specification_once(owners: Any) -> None:
+        spec = Path(os.environ["SPECS_DIR"]) / "factory_studio_spec.md"
+        blueprint = read(spec.read_bytes(), name=spec.name).blueprint
+        assert blueprint is not None
+        assert len(blueprint.nodes) > 1000
+        wanted = sorted((node.path, node.line) for node in blueprint.nodes)
+        assert sorted((row["path"], row["line"]) for row in owners.report["nodes"]) == wanted
+
+    def test_the_owners_hints_are_scaled_to_the_cap_and_that_is_said(owners: Any) -> None:
+        plan = owners.report["plan"]
+        assert plan["agents"] <= 200
+        assert 0.27 <= plan["scale"] <= 0.34
+        assert any("592 to 748" in row["text"] for row in owners.report["assumptions"])

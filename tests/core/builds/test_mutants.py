@@ -61,11 +61,17 @@ MUTANTS: dict[str, tuple[str, str, str]] = {
 }
 
 
+ALWAYS = frozenset(list(MUTANTS)[:6]) | {"waiting tasks are handed out"}
+"""The classic ones, in every run; ``make verify`` runs them all."""
+
+
 def test_the_journal_agrees_with_its_model(model: ModuleType, journal_url: str) -> None:
     model.check(journal_url, 150, asyncpg.connect, Journal)
 
 
-@pytest.mark.parametrize("name", MUTANTS)
+@pytest.mark.parametrize(
+    "name", [name if name in ALWAYS else pytest.param(name, marks=pytest.mark.slow) for name in MUTANTS]
+)
 def test_a_mutant_is_caught(
     name: str, model: ModuleType, make_database: DatabaseFactory, scripts: Callable[..., Awaitable[None]]
 ) -> None:
