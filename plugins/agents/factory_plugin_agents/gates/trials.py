@@ -10,6 +10,7 @@ from msgspec import Struct
 from factory_core.contracts.agent import CaseResult, Finding, FindingLevel, GateResult, Outcome, Tools, Work
 from factory_core.contracts.sandbox import Limits, SandboxResult
 
+from ..acceptance import case_views
 from .evidence import decoded, inside, tail
 
 __all__ = ["SECRET", "check_tests"]
@@ -25,7 +26,6 @@ LEAST_COVERED = 5
 
 class _Test(Struct):
     node: str
-    claim: str
     outcome: str
     detail: str
 
@@ -113,10 +113,13 @@ def _coverage_gate(result: SandboxResult, coverage: _Coverage | None, work: Work
 
 
 def _cases(work: Work, tests: list[_Test]) -> tuple[CaseResult, ...]:
-    """A case has passed when a test claims it and every test that does passed."""
+    """A case has passed when the test of its slug ran and passed. What a docstring says of it decides nothing."""
     results: list[CaseResult] = []
-    for case in work.blueprint.acceptance:
-        mine = [test for test in tests if test.node.startswith(ACCEPTANCE) and _same(test.claim, case.name)]
+    for view in case_views(work.blueprint):
+        case = view.case
+        mine = [
+            test for test in tests if test.node.startswith(ACCEPTANCE) and _name(test) == f"test_{view.slug}"
+        ]
         wrong = [test for test in mine if test.outcome != "passed"]
         results.append(
             CaseResult(
@@ -129,9 +132,9 @@ def _cases(work: Work, tests: list[_Test]) -> tuple[CaseResult, ...]:
     return tuple(results)
 
 
-def _same(claim: str, name: str) -> bool:
-    """Docstrings are wrapped and may have gained a full stop."""
-    return " ".join(claim.split()).rstrip(".") == " ".join(name.split()).rstrip(".")
+def _name(test: _Test) -> str:
+    """The function, without its parameters."""
+    return test.node.rpartition("::")[2].partition("[")[0]
 
 
 def _findings(report: _Report) -> Iterable[Finding]:

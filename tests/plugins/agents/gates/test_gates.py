@@ -6,6 +6,7 @@ import msgspec
 import pytest
 
 from factory_core.contracts.agent import Outcome
+from factory_plugin_agents.acceptance import case_views
 from factory_plugin_agents.gates.validator import GATES
 
 
@@ -89,6 +90,24 @@ def test_a_service_that_breaks_the_contract_fails_to_boot(check, project, path, 
 def test_each_acceptance_case_has_its_result(check, project):
     (case,) = check("tests", project).cases
     assert (case.name, case.passed, case.requirements) == ("a book is found again", True, ("R-1",))
+
+
+ODD_NAMES = ('ships "it" / ok', "ships  'it' / ok.", "a \\back\\slash", "a \\back\\slash.")
+
+
+@pytest.mark.parametrize("failing", ODD_NAMES)
+def test_cases_that_differ_only_in_punctuation_are_told_apart(check, project, blueprint, failing):
+    (case,) = blueprint.acceptance
+    spec = msgspec.structs.replace(
+        blueprint, acceptance=tuple(msgspec.structs.replace(case, name=name) for name in ODD_NAMES)
+    )
+    del project["tests/acceptance/test_a_book_is_found_again.py"]
+    for view in case_views(spec):
+        body = "assert False" if view.case.name == failing else "pass"
+        test = f"def test_{view.slug}():\n    {body}\n"
+        project[f"tests/acceptance/test_{view.slug}.py"] = test
+    results = {result.name: result.passed for result in check("tests", project, spec).cases}
+    assert results == {name: name != failing for name in ODD_NAMES}
 
 
 def test_a_failing_case_is_told_with_what_it_saw(check, project):

@@ -16,9 +16,8 @@ _broken: list[str] = []
 
 
 def pytest_itemcollected(item: Any) -> None:
-    """Remember what the test claims."""
-    claim = getattr(getattr(item, "function", None), "__doc__", None) or ""
-    _tests[item.nodeid] = {"node": item.nodeid, "claim": claim, "outcome": "none", "detail": ""}
+    """A test that is collected and never ends counts as not run."""
+    _tests[item.nodeid] = {"node": item.nodeid, "outcome": "none", "detail": ""}
 
 
 def pytest_collectreport(report: Any) -> None:
