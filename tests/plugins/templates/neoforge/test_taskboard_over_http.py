@@ -28,6 +28,7 @@ class Service:
     """A running Taskboard with its demo accounts."""
 
     def __init__(self, port: int) -> None:
+        self.port = port
         self.base = f"http://127.0.0.1:{port}"
         self.tokens: dict[str, str] = {}
 
@@ -301,6 +302,31 @@ def test_lists_filter_sort_search_and_page(service: Service) -> None:
 def test_a_list_refuses_what_it_does_not_know(service: Service, query: str) -> None:
     answer = service.ask("GET", f"/cards?{query}")
     assert (answer.status, answer.body["errors"][0]["field"]) == (422, query.split("=")[0])
+
+
+@pytest.mark.parametrize(
+    ("method", "path"), [("POST", "/cards"), ("PATCH", "/cards/{id}"), ("POST", "/auth/token")]
+)
+def test_a_slow_caller_keeps_nobody_waiting(service: Service, method: str, path: str) -> None:
+    card = service.card()
+    head = (
+        f"{method} {path.format(id=card['id'])} HTTP/1.1\r\nHost: localhost\r\n"
+        f"Authorization: Bearer {service.token('member')}\r\nContent-Length: 10\r\n\r\n"
+    )
+    with socket.create_connection(("127.0.0.1", service.port)) as slow:
+        slow.sendall(head.encode())
+        assert service.ask("GET", "/cards?limit=1").status == 200
+        assert service.ask("PATCH", f"/cards/{card['id']}", {"title": "Wash"}).status == 200
+        slow.setblocking(False)
+        with pytest.raises(BlockingIOError):  # it is still being waited for
+            slow.recv(1)
+
+
+def test_a_body_has_an_end(service: Service) -> None:
+    head = "POST /cards HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n100001\r\n"
+    with socket.create_connection(("127.0.0.1", service.port)) as endless:
+        endless.sendall(head.encode() + b" " * 0x100001)
+        assert endless.recv(100).startswith(b"HTTP/1.1 413 ")
 
 
 def test_signing_in_answers_a_bearer_token(service: Service) -> None:
