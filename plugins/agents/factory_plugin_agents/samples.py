@@ -167,15 +167,27 @@ class Study:
         if field.reference and value is not None:
             changes = self.target_changes(field.name, row)
             return f'make_{field.target_module}(api{", " + changes if changes else ""})["id"]'
-        if value is not None and field.name in self.unique and (field.name,) not in self.named:
+        if value is not None and field.name in self.unique and self._free(field, row):
             return _UNIQUE_CODE.get(field.field.kind) or self._counted(field, value)
         return json_code(field.field, value)
 
     def _counted(self, field: FieldView, value: Any) -> str:
         if field.field.kind is not FieldKind.TEXT:
             return json_code(field.field, value)
-        stem = str(value)[: max((field.field.maximum or 99) - 6, 0)]
-        return f'f"{stem}{{next(numbers)}}"'
+        return f'f"{_stem(field.field, value)}{{next(numbers)}}"'
+
+    def _free(self, field: FieldView, row: Row) -> bool:
+        """Whether a counted value says the same to every rule as the one in the row."""
+        if (field.name,) not in self.named:
+            return True
+        if field.field.kind is not FieldKind.TEXT:
+            return False
+        stem = _stem(field.field, row[field.name])
+        return all(
+            self.verdict(rule, row | {field.name: f"{stem}{number}"}) is self.verdict(rule, row)
+            for rule in self.rules
+            for number in (1, 999_999)
+        )
 
     def target_changes(self, reference: str, row: Row) -> str:
         """What the referenced row must have beside its smallest body, as code."""
@@ -289,6 +301,11 @@ class Study:
         if field.many or field.kind == "list":
             return [[], *found]
         return [None, *found] if field.optional else found
+
+
+def _stem(field: Field, value: Any) -> str:
+    """What is left of a text when there must be room for a number."""
+    return str(value)[: max((field.maximum or 99) - 6, 0)]
 
 
 def rules_of(blueprint: Blueprint, entity: str) -> tuple[Rule, ...]:
