@@ -46,10 +46,10 @@ class Trial(Struct, frozen=True, kw_only=True):
 def trial_of(blueprint: Blueprint, action: ActionView) -> Trial:
     """Work out the test of one action."""
     study = Study(blueprint, action.creates) if action.creates else None
-    row = study.solve() if study else {}
+    own = next((item.field.name for item in action.values if item.code == f"{action.entity.module}.id"), "")
+    row = study.solve(given=own) if study else {}
     firsts = {field.attr: _first(action, field, row) for field in action.body}
     body = tuple((field.name, _body_code(field, firsts[field.attr])) for field in action.body)
-    own = next((item.field.name for item in action.values if item.code == f"{action.entity.module}.id"), "")
     assigned = action.values if action.answers_created else action.sets
     shown = [item for item in assigned if item.field.shown]
     known = [
