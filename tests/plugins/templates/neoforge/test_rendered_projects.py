@@ -17,6 +17,7 @@ from factory_plugin_agents.direct import render_project, render_raw
 SPECS = [
     "taskboard",
     "everything",
+    "nasty",
     "team-tree",
     "library",
     "clinic",
