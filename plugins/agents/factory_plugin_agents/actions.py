@@ -54,6 +54,13 @@ class ActionView(Struct, frozen=True, kw_only=True):
         return 201 if self.answers_created else 200
 
     @property
+    def body_optional(self) -> bool:
+        """Whether the call can be made without a body."""
+        return all(
+            field.optional or field.default or field.many or field.kind == "list" for field in self.body
+        )
+
+    @property
     def references(self) -> tuple[FieldView, ...]:
         """Keys of the body that name other rows."""
         return tuple(field for field in self.body if field.target_class)
