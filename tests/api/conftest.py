@@ -10,7 +10,8 @@ from typing import Any
 import httpx
 import pytest
 
-from factory_core.builds.journal import Assignment, Completion, CompletionKind
+from factory_core.builds.delivery import DELIVERY_AGENT
+from factory_core.builds.journal import Assignment, Completion, CompletionKind, NewTask
 from factory_core.builds.record import TaskRecord
 from factory_core.kernel.app import create_app
 from factory_core.kernel.boot import Studio, start
@@ -58,7 +59,7 @@ def order(client: httpx.AsyncClient) -> Callable[..., Awaitable[dict[str, Any]]]
 
 
 class Finisher:
-    """Does every task at once; the first one hands out an archive, or fails."""
+    """Plans a delivery and hands out an archive, or fails at once."""
 
     def __init__(self, studio: Studio, *, failing: bool) -> None:
         self._studio = studio
@@ -68,6 +69,8 @@ class Finisher:
         """The task's end."""
         if self._failing:
             return Completion(kind=CompletionKind.FAILED, reason="a gate failed")
+        if assignment.agent != DELIVERY_AGENT:
+            return Completion(tasks=(NewTask(id="deliver", agent=DELIVERY_AGENT),))
         artifacts: dict[str, Any] = {}
         for name, content in (("zip", ARCHIVE), ("tar.gz", ARCHIVE[::-1]), ("report.json", b'{"gates": []}')):
             key = f"artifacts/{assignment.build}/taskboard.{name}"

@@ -12,6 +12,7 @@ from typing import Any, Protocol
 from uuid import UUID
 
 from msgspec import Struct, to_builtins
+from msgspec.structs import replace
 
 from factory_core.builds.harvest.archive import make_tar_gz, make_zip
 from factory_core.builds.harvest.compose import make_report, with_run
@@ -33,6 +34,7 @@ from factory_core.builds.record import TaskRecord
 from factory_core.contracts.events import TaskState
 from factory_core.contracts.files import FileRef, Produced
 from factory_core.contracts.storage import Storage
+from factory_core.errors import FactoryError
 
 __all__ = ["DELIVERY_AGENT", "ArtifactRef", "Delivered", "Delivery", "spec_file_name"]
 
@@ -91,19 +93,11 @@ class Delivery:
         contributions = (_given(known), *await self._contributions(records, known))
         report = make_report(self._evidence(known, rows, records, contributions))
         files: list[tuple[str, str, bytes]] = []
-        if report.passed:
-            told = Contribution(
-                producer="deliver",
-                title="Report what was built and how it is known",
-                files=(
-                    Produced(path=REPORT_JSON, content=report_json(report)),
-                    Produced(path=REPORT_MARKDOWN, content=report_markdown(report)),
-                ),
-            )
-            tree = make_repository((*contributions, told))
-            slug = known.blueprint.project.slug
-            files.append(("zip", f"{slug}.zip", make_zip(slug, tree)))
-            files.append(("tar.gz", f"{slug}.tar.gz", make_tar_gz(slug, tree)))
+        try:
+            files += _archives(report, contributions, known.blueprint.project.slug) if report.passed else []
+        except FactoryError as error:  # a failed build leaves its report, however it failed
+            failure = FailureRow(task="deliver", reason=str(error))
+            report = replace(report, passed=False, failures=(*report.failures, failure))
         beside = with_run(report, await self._run_facts(org, build, records.values()))
         files.append(("report.json", REPORT_JSON, report_json(beside)))
         files.append(("report.md", REPORT_MARKDOWN, report_markdown(beside)))
@@ -179,6 +173,25 @@ class Delivery:
         key = f"artifacts/{build}/{digest[:16]}/{name}"
         await self._storage.put(key, content)
         return ArtifactRef(name=name, key=key, sha256=digest, size=len(content), media_type=media)
+
+
+def _archives(
+    report: BuildReport, contributions: Sequence[Contribution], slug: str
+) -> list[tuple[str, str, bytes]]:
+    """Kind, name and bytes of each archive. Raises TwoOwners or PathRefused."""
+    told = Contribution(
+        producer="deliver",
+        title="Report what was built and how it is known",
+        files=(
+            Produced(path=REPORT_JSON, content=report_json(report)),
+            Produced(path=REPORT_MARKDOWN, content=report_markdown(report)),
+        ),
+    )
+    tree = make_repository((*contributions, told))
+    return [
+        ("zip", f"{slug}.zip", make_zip(slug, tree)),
+        ("tar.gz", f"{slug}.tar.gz", make_tar_gz(slug, tree)),
+    ]
 
 
 def _in_plan_order(rows: Sequence[ResultRow], known: BuildKnowledge) -> list[ResultRow]:

@@ -13,6 +13,7 @@ class BuildMissing(FactoryError):
     """No such build, or it belongs to another organisation."""
 
     status = 404
+    exit_code = 64
 
     def __init__(self, build: UUID) -> None:
         self.build = build

@@ -11,7 +11,7 @@ import msgspec
 from msgspec import Struct
 from msgspec.structs import replace
 
-from factory_core.builds.delivery import ArtifactRef, spec_file_name
+from factory_core.builds.delivery import DELIVERY_AGENT, ArtifactRef, spec_file_name
 from factory_core.builds.ids import uuid7
 from factory_core.builds.journal import BuildRow, Journal, ResultRow, Submission, TaskRow
 from factory_core.builds.record import TaskRecord
@@ -167,8 +167,8 @@ class BuildService:
     async def artifacts(self, org: UUID, build: UUID) -> dict[str, ArtifactRef]:
         """What the build hands out by now: ``report.json``, ``report.md`` and, when it passed, ``zip`` and ``tar.gz``."""
         for row in await self._journal.results(org, build):
-            found = TaskRecord.of_row(row.id, row.result).data.get("artifacts")
-            if found:
+            if row.agent == DELIVERY_AGENT:  # no other agent may say what is handed out
+                found = TaskRecord.of_row(row.id, row.result).data.get("artifacts", {})
                 return msgspec.convert(found, dict[str, ArtifactRef])
         return {}
 

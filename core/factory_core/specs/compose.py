@@ -12,7 +12,7 @@ from ruamel.yaml import YAML
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
 from ruamel.yaml.events import AliasEvent, MappingEndEvent, MappingStartEvent, ScalarEvent, SequenceEndEvent
 
-from .intake import DEEPEST, too_deep
+from .intake import DEEPEST, FORBIDDEN, too_deep
 from .markdown import Fragment
 from .notes import Notes, quote
 from .scalars import NumberTooLarge, resolve
@@ -166,6 +166,10 @@ class Composer:
         self.spans.append((event.start_mark.index, event.end_mark.index))
         line, column = self.at(event)
         text, quoted = str(event.value), event.style is not None
+        hidden = FORBIDDEN.search(text)
+        if hidden is not None:  # written as an escape; on a terminal it could rewrite what else is shown
+            message = f"The text holds the control character U+{ord(hidden[0]):04X}."
+            self.notes.error("control-character", message, (line, column), "Delete it.")
         try:
             value = text if quoted else resolve(text)
         except NumberTooLarge:

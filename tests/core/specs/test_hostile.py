@@ -217,3 +217,11 @@ def test_a_template_or_currency_is_a_word(reading, key: str):
 def test_the_limits_are_those_the_messages_name():
     assert f"{LONGEST_LINE:,}" in read(b"a: " + b"b" * LONGEST_LINE).problems[0].message
     assert f"{MOST_LINES:,}" in read(b"\n" * MOST_LINES).problems[0].message
+
+
+@pytest.mark.parametrize("escape", [r"\e[31m", r"\x07", r"\u009b", r"\0"])
+def test_a_control_character_written_as_an_escape_is_refused(escape: str) -> None:
+    spec = f'project: {{name: P}}\nrequirements:\n  - R-1: "red {escape} text"\n'.encode()
+    (problem,) = read(spec).errors
+    assert problem.code == "control-character"
+    assert problem.line == 3

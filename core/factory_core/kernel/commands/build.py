@@ -6,21 +6,32 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import sys
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 from uuid import UUID
 
+import msgspec
 import rich_click as click
 
-from factory_core.errors import FactoryError
+from factory_core.errors import EnvironmentUnfit, FactoryError
 from factory_core.kernel.commands.specs import SPEC_WRONG, read_spec_bytes
 
 if TYPE_CHECKING:
     from factory_core.kernel.boot import Studio
     from factory_core.kernel.commands.build_ending import Ending
     from factory_core.specs import Reading
+
+
+class OutputUnwritable(EnvironmentUnfit):
+    """The artifact could not be put where it was asked for."""
+
+    def __init__(self, folder: Path, reason: str) -> None:
+        self.folder = str(folder)
+        super().__init__(f"Nothing can be written to {folder}: {reason}. Choose another folder with --out.")
 
 
 class BuildIdWrong(FactoryError):
@@ -66,27 +77,45 @@ def build(
 
     content, name = read_spec_bytes(spec)
     reading = read(content, name=name)
-    _show_problems(reading, spec)
+    _show_problems(reading, spec, as_json=as_json)
     if reading.blueprint is None:
         sys.exit(SPEC_WRONG)
-    studio = _boot()
     folder = out or Path(f"{reading.blueprint.project.slug}-build")
+    if not detach:
+        _require_writable(folder)
+    studio = _boot()
     order = BuildOrder(spec=content, name=name, template=template, max_agents=max_agents)
     with attach(studio) as attached:
         watch = BuildWatch(studio, attached, as_json=as_json)
         if detach:
             identity = asyncio.run(watch.order(order))
-            click.echo(f"Build {identity} runs. Follow it: studio builds attach {identity} --out {folder}")
+            follow = f"studio builds attach {identity} --out {folder}"
+            told = f"Build {identity} runs. Follow it: {follow}"
+            click.echo(json.dumps({"build": str(identity), "follow": follow}) if as_json else told)
             return
         ending = asyncio.run(watch.build(order, folder))
     sys.exit(_exit_code(ending, strict=strict))
 
 
-def _show_problems(reading: Reading, spec: str) -> None:
-    from factory_core.specs import render_problems
+def _show_problems(reading: Reading, spec: str, *, as_json: bool) -> None:
+    """Errors and warnings, before anything starts."""
+    from factory_core.specs import describe_problems, render_problems
 
-    if any(problem.severity == "error" for problem in reading.problems):
-        click.echo(render_problems(reading, spec), err=True)
+    if not reading.problems:
+        return
+    click.echo(render_problems(reading, spec), err=True)
+    if as_json and reading.blueprint is None:
+        click.echo(msgspec.json.encode(describe_problems(reading, spec)))
+
+
+def _require_writable(folder: Path) -> None:
+    """Raises OutputUnwritable: better now than after the build."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        raise OutputUnwritable(folder, error.strerror or str(error)) from error
 
 
 def _exit_code(ending: Ending, *, strict: bool) -> int:

@@ -124,7 +124,9 @@ def _requirements(ending: Ending) -> Table:
     table = Table("requirement", "state", "evidence", title="requirements", title_justify="left")
     for line in ending.requirements[:LONGEST_TABLE]:
         text = f"{line.id}  {line.text}" if line.text else line.id
-        table.add_row(Text(text), Text(line.state, style=_STYLES.get(line.state, "")), Text("; ".join(line.evidence)))
+        table.add_row(
+            Text(text), Text(line.state, style=_STYLES.get(line.state, "")), Text("; ".join(line.evidence))
+        )
     if len(ending.requirements) > LONGEST_TABLE:
         more = len(ending.requirements) - LONGEST_TABLE
         table.add_row(Text(f"… {more} more in BUILD_REPORT.md"), Text(""), Text(""))

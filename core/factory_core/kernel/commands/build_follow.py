@@ -54,22 +54,18 @@ class BuildWatch:
 
     async def build(self, order: BuildOrder, out: Path) -> Ending:
         """Submit, follow, fetch."""
-        began = time.monotonic()
         async with open_service(self._studio) as service:
             started = await service.start(LOCAL_ORGANISATION, order)
-            return await self._follow(service, started.build, out, began, _tell(started.quote))
+            return await self._follow(service, started.build, out, _tell(started.quote))
 
     async def attach(self, identity: UUID, out: Path | None) -> Ending:
         """Follow from the first event; fetch into ``out``."""
-        began = time.monotonic()
         async with open_service(self._studio) as service:
             row = await service.get(LOCAL_ORGANISATION, identity)
             folder = out or Path(f"{row.options.get('slug', identity)}-build")
-            return await self._follow(service, identity, folder, began)
+            return await self._follow(service, identity, folder)
 
-    async def _follow(
-        self, service: BuildService, identity: UUID, out: Path, began: float, quote: str = ""
-    ) -> Ending:
+    async def _follow(self, service: BuildService, identity: UUID, out: Path, quote: str = "") -> Ending:
         face = choose_face(self._console, as_json=self._json)
         loop = asyncio.get_running_loop()
         with suppress(NotImplementedError, ValueError):
@@ -82,7 +78,8 @@ class BuildWatch:
             with suppress(NotImplementedError, ValueError):
                 loop.remove_signal_handler(signal.SIGINT)
         ending = await conclude(service, identity, progress, out)
-        seconds = time.monotonic() - began
+        row = await service.get(LOCAL_ORGANISATION, identity)
+        seconds = (row.ended_at - row.created_at).total_seconds() if row.ended_at else 0.0
         if self._json:
             sys.stdout.write(
                 msgspec.json.encode({"ending": ending, "seconds": round(seconds, 2)}).decode() + "\n"

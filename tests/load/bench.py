@@ -1,0 +1,104 @@
+"""All measurements of ``make bench``, one after the other: start times, a build by stages, the engine beside its peers.
+
+Each writes ``.bench/<name>.json``, flat ``{"figure.name": number}``. Times are of this machine and this run; quote ratios.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections import defaultdict
+from pathlib import Path
+
+from factory_core.kernel import supervisor
+
+ROOT = Path(__file__).parents[2]
+ROUNDS = "3"
+STUDIO = [sys.executable, "-m", "factory_core.kernel.cli"]
+
+
+def timed(command: list[str], environment: dict[str, str], rounds: int) -> list[float]:
+    """Wall-clock seconds of each of ``rounds`` runs, after one that is not counted."""
+    seconds: list[float] = []
+    for _ in range(rounds + 1):
+        began = time.perf_counter()
+        subprocess.run(
+            command, env=environment, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        )
+        seconds.append(time.perf_counter() - began)
+    return seconds[1:]
+
+
+def keep(name: str, figures: dict[str, float]) -> None:
+    """Print and write them."""
+    for figure, value in figures.items():
+        print(f"{name + '.' + figure:48s} {value:10.3f}")
+    folder = ROOT / ".bench"
+    folder.mkdir(exist_ok=True)
+    (folder / f"{name}.json").write_text(json.dumps(figures, indent=2, sort_keys=True) + "\n")
+
+
+def measure_start(home: Path) -> dict[str, float]:
+    """How long a person waits for the command line and for a studio."""
+    environment = {**os.environ, "FACTORY_HOME": str(home)}
+    python = [sys.executable, "-c"]
+    figures = {
+        "python.pass": statistics.median(timed([*python, "pass"], environment, 7)),
+        "import.hooks": statistics.median(timed([*python, "import factory_core.hooks"], environment, 7)),
+        "studio.help": statistics.median(timed([*STUDIO, "--help"], environment, 7)),
+        "studio.check": statistics.median(
+            timed([*STUDIO, "check", str(ROOT / "examples/taskboard.yaml")], environment, 5)
+        ),
+    }
+    for name in ("attach.first_start", "attach.later_start"):
+        began = time.perf_counter()
+        subprocess.run([*STUDIO, "builds", "list"], env=environment, check=True, stdout=subprocess.DEVNULL)
+        figures[name] = time.perf_counter() - began
+        supervisor.stop(home)
+    return figures
+
+
+def measure_build(home: Path, out: Path) -> dict[str, float]:
+    """The example of the README: first with everything to do, then with all of it remembered."""
+    environment = {**os.environ, "FACTORY_HOME": str(home)}
+    build = [*STUDIO, "build", str(ROOT / "examples/taskboard.yaml"), "--out", str(out)]
+    subprocess.run([*STUDIO, "toolchain", "fetch"], env=environment, check=True, stdout=subprocess.DEVNULL)
+    figures: dict[str, float] = {}
+    for name in ("full", "remembered"):
+        began = time.perf_counter()
+        subprocess.run(build, env=environment, check=True, stdout=subprocess.DEVNULL)
+        figures[f"{name}.seconds"] = time.perf_counter() - began
+        if name == "full":
+            figures.update(stages((out / "BUILD_REPORT.json").read_bytes()))
+    supervisor.stop(home)
+    figures["remembered.ratio"] = figures["remembered.seconds"] / figures["full.seconds"]
+    return figures
+
+
+def stages(report: bytes) -> dict[str, float]:
+    """Seconds of agents' work by kind of work, as the report tells them."""
+    sums: dict[str, float] = defaultdict(float)
+    for task, seconds in json.loads(report)["run"]["task_seconds"].items():
+        sums[f"work.{task.split('/')[0]}.seconds"] += seconds
+    return dict(sorted(sums.items(), key=lambda pair: -pair[1]))
+
+
+def main() -> None:
+    """Everything."""
+    print(
+        f"{platform.platform()}, Python {platform.python_version()}, {os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}"
+    )
+    with tempfile.TemporaryDirectory(prefix="factory-bench-") as folder:
+        keep("start", measure_start(Path(folder, "home")))
+        keep("build", measure_build(Path(folder, "home"), Path(folder, "out")))
+    subprocess.run([sys.executable, str(ROOT / "tests/load/bench_engine.py"), ROUNDS], cwd=ROOT, check=True)
+
+
+if __name__ == "__main__":
+    main()
