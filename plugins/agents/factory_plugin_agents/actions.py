@@ -54,6 +54,15 @@ class ActionView(Struct, frozen=True, kw_only=True):
         return 201 if self.answers_created else 200
 
     @property
+    def refusals(self) -> tuple[int, ...]:
+        """The statuses of its refusals."""
+        bodied = bool(self.body) or self.endpoint.method != "GET"
+        writes = bool(self.sets or self.creates)
+        found = {400: bodied, 401: bool(self.roles), 403: bool(self.roles), 404: self.by_id}
+        found |= {409: writes, 422: bodied or writes}
+        return tuple(status for status, holds in found.items() if holds)
+
+    @property
     def body_optional(self) -> bool:
         """Whether the call can be made without a body."""
         return all(

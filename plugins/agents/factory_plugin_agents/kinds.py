@@ -97,6 +97,8 @@ def body_type(field: Field, *, bounds: bool = True) -> str:
         return "FiniteFloat"
     plain = _BODY[field.kind]
     limits = _limits(field) if bounds else ""
+    if limits and field.kind is FieldKind.TEXT:
+        return f"Annotated[str, Field({limits}), Storable]"
     return f"Annotated[{plain}, Field({limits})]" if limits else plain
 
 

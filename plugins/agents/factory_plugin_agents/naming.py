@@ -46,7 +46,7 @@ _TAKEN_CLASSES = _listed(
     FastAPI Field FieldError Float Forbidden ForeignKey Index Instant Integer Invalid Iterator Json
     JsonValue Key Link Links List Listing Literal Malformed Mapped Mapping NotBuilt NotFound Number
     Numeric Order_ Page Problem Request Response Row Session Settings Strict StrictBool String Table Text
-    Time Token Type UniqueConstraint Unauthorized UtcDateTime Uuid UUID WebAddress
+    Storable Time Token Type UniqueConstraint Unauthorized UtcDateTime Uuid UUID WebAddress
     """
 )
 """Names that generated modules use for something else."""
