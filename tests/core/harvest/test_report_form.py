@@ -105,6 +105,13 @@ class TestForm:
         page = report_markdown(make_report(evidence(contributions=(many,)))).decode()
         assert "app/models/card3.py and 5 more" in page
 
+    def test_signs_that_form_no_markup_are_shown_as_they_are(
+        self, evidence: Callable[..., Evidence], blueprint_of: Callable[..., Blueprint]
+    ) -> None:
+        plain = Requirement(id="R-1", text="a -> b, x < y >= 85 %, R&D but &lt; <b>")
+        page = report_markdown(make_report(evidence(blueprint_of(requirements=(plain,))))).decode()
+        assert "a -> b, x < y >= 85 %, R&D but &amp;lt; &lt;b>" in page
+
     def test_text_of_the_spec_forms_no_markup(
         self, evidence: Callable[..., Evidence], blueprint_of: Callable[..., Blueprint]
     ) -> None:

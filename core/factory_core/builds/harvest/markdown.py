@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 
@@ -21,9 +22,9 @@ _MARKS = {
     RequirementState.STUBBED: "○ stubbed",
     RequirementState.NOT_UNDERSTOOD: "? not understood",
 }
-_SPECIAL = str.maketrans(
-    {**{char: f"\\{char}" for char in "\\`*[]|~"}, "<": "&lt;", ">": "&gt;", "&": "&amp;"}
-)
+# Only what would form markup is escaped, so that "->" and ">= 85 %" can be read in the raw file, too.
+_SPECIAL = re.compile(r"[\\`*\[\]|~]|<(?=[A-Za-z/!?])|&(?=#?\w+;)")
+_ENTITIES = {"<": "&lt;", "&": "&amp;"}
 
 
 def report_markdown(report: BuildReport) -> bytes:
@@ -162,7 +163,7 @@ def _ended(passed: bool) -> str:
 
 
 def _text(text: str) -> str:
-    return _one_line(text).translate(_SPECIAL)
+    return _SPECIAL.sub(lambda found: _ENTITIES.get(found[0], f"\\{found[0]}"), _one_line(text))
 
 
 def _one_line(text: str) -> str:
