@@ -50,6 +50,8 @@ class GateResult(Struct, frozen=True, kw_only=True):
     limit: str = ""
     detail: str = ""
     """The last lines of the output, when it failed."""
+    paths: tuple[str, ...] = ()
+    """The files it failed on, where it can tell them from the others."""
 
 
 class CaseResult(Struct, frozen=True, kw_only=True):

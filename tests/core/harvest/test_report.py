@@ -131,10 +131,22 @@ class TestNodes:
         ]
 
     @pytest.mark.parametrize(
-        "part", ["entity:Card", "endpoint:POST /cards/{id}/finish", "constraint:min_test_coverage"]
+        ("part", "expected"),
+        [
+            ("entity:Card", NodeState.NOT_UNDERSTOOD),
+            ("project", NodeState.NOT_UNDERSTOOD),
+            ("endpoint:POST /cards/{id}/finish", NodeState.FAILED),
+            ("case:finishing", NodeState.FAILED),
+            ("requirement:R-case", NodeState.FAILED),
+            ("constraint:min_test_coverage", NodeState.FAILED),
+        ],
     )
     def test_failing_gates_and_cases_fail_their_nodes(
-        self, evidence: Callable[..., Evidence], blueprint_of: Callable[..., Blueprint], part: str
+        self,
+        evidence: Callable[..., Evidence],
+        blueprint_of: Callable[..., Blueprint],
+        part: str,
+        expected: NodeState,
     ) -> None:
         fine = evidence(blueprint_of(nodes=(Node(path="a", line=1, part=part),)))
         broken = replace(
@@ -142,7 +154,34 @@ class TestNodes:
             gates=tuple(replace(gate, passed=False) for gate in fine.gates),
             cases=tuple(replace(case, passed=False) for case in fine.cases),
         )
-        assert make_report(broken).nodes[0].state is NodeState.FAILED
+        assert make_report(broken).nodes[0].state is expected
+
+    @pytest.mark.parametrize(
+        ("red", "expected"),
+        [
+            (("tests/test_other.py",), NodeState.BUILT),
+            (("tests/test_card.py", "tests/test_other.py"), NodeState.NOT_UNDERSTOOD),
+            ((), NodeState.NOT_UNDERSTOOD),
+        ],
+        ids=["another file", "its own file", "nobody knows"],
+    )
+    def test_what_its_own_tests_hold_stays_built_beside_red_ones(
+        self,
+        evidence: Callable[..., Evidence],
+        blueprint_of: Callable[..., Blueprint],
+        made: Callable[..., Contribution],
+        red: tuple[str, ...],
+        expected: NodeState,
+    ) -> None:
+        fine = evidence(blueprint_of(nodes=(Node(path="a", line=1, part="entity:Card"),)))
+        broken = replace(
+            fine,
+            contributions=(*fine.contributions, made("checks/Card", "tests/test_card.py")),
+            gates=(GateResult(name="contract tests", passed=False, paths=red),),
+        )
+        report = make_report(broken)
+        assert report.nodes[0].state is expected
+        assert state(report, "R-field").value == expected.value
 
     @given(
         st.lists(

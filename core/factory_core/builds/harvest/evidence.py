@@ -62,6 +62,18 @@ class Proof:
         """Whether contract tests ran and passed."""
         return bool(self.contract) and all(gate.passed for gate in self.contract)
 
+    def contract_holds(self, part: Part) -> bool:
+        """Whether the contract tests passed or, where the gates tell which files failed, at least those of the part."""
+        red = [gate for gate in self.contract if not gate.passed]
+        if not red:
+            return bool(self.contract)
+        own = self.tests_of(part)
+        return bool(own) and all(gate.paths and set(gate.paths).isdisjoint(own) for gate in red)
+
+    def tests_of(self, part: Part) -> tuple[str, ...]:
+        """The files of tests that were made for a part alone."""
+        return self._tests.get(part, ())
+
     def result(self, case: AcceptanceCase) -> bool | None:
         """Whether the case passed; None when it did not run."""
         ends = self._results.get(case.name)
@@ -160,7 +172,14 @@ class Proof:
 
     @cached_property
     def _code(self) -> dict[Part, tuple[str, ...]]:
-        kinds = {work.name: work.each for work in self._building}
+        return self._made_by(self._building)
+
+    @cached_property
+    def _tests(self) -> dict[Part, tuple[str, ...]]:
+        return self._made_by(work for work in self.evidence.manifest.work if work.stage == "test")
+
+    def _made_by(self, works: Iterable[WorkSpec]) -> dict[Part, tuple[str, ...]]:
+        kinds = {work.name: work.each for work in works}
         code: dict[Part, list[str]] = {}
         for task in self.evidence.plan.tasks:
             kind = kinds.get(task.params.get("work", ""))

@@ -70,9 +70,12 @@ def _judge_parts(proof: Proof, parts: tuple[Part, ...]) -> Verdict:
         return RequirementState.NOT_UNDERSTOOD, tuple(f"no code was made for {part.name}" for part in missing)
     code = _code_said(tuple(path for part in parts for path in proof.code_of(part)))
     gates = tuple(f"gate {gate.name} {_ended(gate.passed)}" for gate in proof.contract)
-    if proof.contract_passed:
-        return RequirementState.BUILT, (*gates, *code)
-    return RequirementState.NOT_UNDERSTOOD, (*(gates or ("no contract tests ran",)), *code)
+    if not all(proof.contract_holds(part) for part in parts):
+        return RequirementState.NOT_UNDERSTOOD, (*(gates or ("no contract tests ran",)), *code)
+    if not proof.contract_passed:
+        own = dict.fromkeys(path for part in parts for path in proof.tests_of(part))
+        gates = (f"its own tests passed: {', '.join(own)}",)
+    return RequirementState.BUILT, (*gates, *code)
 
 
 def _ended(passed: bool | None) -> str:
@@ -132,12 +135,11 @@ def _node_state(state: RequirementState | None) -> NodeState:
 
 
 def _by_code(proof: Proof, part: Part) -> NodeState:
-    """Built when there is code and its contract tests passed, failed when they did not."""
+    """Built when there is code and its contract tests passed. Only a case that names it can say that it failed."""
     if proof.stubbed(part):
         return NodeState.STUBBED
-    if not proof.code_of(part) or not proof.contract:
-        return NodeState.NOT_UNDERSTOOD
-    return NodeState.BUILT if proof.contract_passed else NodeState.FAILED
+    built = proof.code_of(part) and proof.contract_holds(part)
+    return NodeState.BUILT if built else NodeState.NOT_UNDERSTOOD
 
 
 def _linked(

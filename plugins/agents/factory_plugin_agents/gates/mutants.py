@@ -23,6 +23,7 @@ GATE = "mutants"
 MOST_MUTANTS = 40
 LEAST_PERCENT = 80
 LIMIT = f">= {LEAST_PERCENT} % killed"
+NOT_JUDGED = "not judged: the tests are red"
 LIMITS = Limits(wall_seconds=900, cpu_seconds=900)
 HANDLERS = ("app/routes/", "app/actions/", "app/rules/")
 SHARED = frozenset(
@@ -68,7 +69,7 @@ async def check_mutants(work: Work, tools: Tools) -> Outcome:
         return failed(GATE, result, LIMIT)
     if not answer.clean:
         detail = f"The tests fail without any bug planted.\n{tail(result)}"
-        gate = GateResult(name=GATE, passed=False, figure="did not run", limit=LIMIT, detail=detail)
+        gate = GateResult(name=GATE, passed=False, figure=NOT_JUDGED, limit=LIMIT, detail=detail)
         return Outcome(gates=(gate,))
     return _judge(mutants, answer.fates)
 

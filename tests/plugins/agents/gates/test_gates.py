@@ -116,6 +116,29 @@ def test_a_failing_case_is_told_with_what_it_saw(check, project):
     assert not gate(outcome, "tests").passed
     assert not outcome.cases[0].passed
     assert "418" in outcome.cases[0].detail
+    assert gate(outcome, "contract tests").passed
+    (finding,) = outcome.findings
+    assert finding.message.startswith("test_a_book_is_found_again failed: AssertionError: assert 200 == 418")
+
+
+def test_a_failing_contract_names_its_file_alone(check, project):
+    bad = {"tests/contract/test_more.py": "def test_x():\n    assert False\n"}
+    found = gate(check("tests", project | bad), "contract tests")
+    assert (found.passed, found.figure, found.paths) == (
+        False,
+        "4 of 5 passed",
+        ("tests/contract/test_more.py",),
+    )
+
+
+def test_a_run_that_did_not_end_names_no_file(check, project):
+    bad = {"tests/contract/test_more.py": "import no_such_module\n"}
+    outcome = check("tests", project | bad)
+    assert (gate(outcome, "contract tests").passed, gate(outcome, "contract tests").paths) == (False, ())
+    assert [(each.code, each.path) for each in outcome.findings][-1] == (
+        "collection",
+        "tests/contract/test_more.py",
+    )
 
 
 def test_a_case_without_a_test_has_not_passed(check, project):
@@ -177,6 +200,7 @@ def test_tests_that_fail_anyway_prove_nothing(check, project):
         check("mutants", project | {"tests/test_bad.py": "def test_x():\n    assert False\n"}), "mutants"
     )
     assert not found.passed
+    assert found.figure == "not judged: the tests are red"
     assert "without any bug" in found.detail
 
 
