@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 from msgspec import Struct
@@ -52,6 +53,16 @@ class ActionView(Struct, frozen=True, kw_only=True):
     def status(self) -> int:
         """What success answers."""
         return 201 if self.answers_created else 200
+
+    @property
+    def effects(self) -> str:
+        """What the call does, for people."""
+        found = [f"sets `{name}` to {_told(value)}" for name, value in self.endpoint.sets.items()]
+        if self.creates:
+            values = self.endpoint.creates_values.items()
+            given = ", ".join(f"`{name}` as {_told(value)}" for name, value in values)
+            found.append(f"makes {self.creates.a}" + (f" with {given}" if given else ""))
+        return "; ".join([*found, f"answers the {self.returns.words}"])
 
     @property
     def refusals(self) -> tuple[int, ...]:
@@ -191,6 +202,15 @@ def _assignments(entity: EntityView, values: dict[str, Any], row: str) -> tuple[
         Assignment(field=entity.field(name), code=_code(entity.field(name), value, row))
         for name, value in values.items()
     )
+
+
+def _told(value: Any) -> str:
+    """A value of ``sets`` or ``creates``, for people."""
+    if value == "$id":
+        return "the path's id"
+    if isinstance(value, str) and value.startswith("$body."):
+        return f"the body's `{value.removeprefix('$body.')}`"
+    return f"`{value}`" if isinstance(value, str) else f"`{json.dumps(value, default=str)}`"
 
 
 def _code(field: FieldView, value: Any, row: str) -> str:

@@ -113,7 +113,7 @@ def remarks(field: FieldView) -> str:
         f"{known.scale} digits after the point": known.scale is not None,
         f"at least {length[0]}": length[0] is not None,
         f"at most {length[1]}": length[1] is not None,
-        f"default {known.default}": known.has_default,
+        f"default {str(known.default).lower() if field.kind == 'bool' else known.default}": known.has_default,
         known.description: bool(known.description),
     }
     return "; ".join(word for word, holds in told.items() if holds)
