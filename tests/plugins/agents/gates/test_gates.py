@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import ast
+import subprocess
+from pathlib import Path
+
 import msgspec
 import pytest
 
 from factory_core.contracts.agent import Outcome
 from factory_plugin_agents.acceptance import case_views
+from factory_plugin_agents.gates import mutants
 from factory_plugin_agents.gates.validator import GATES
 
 
@@ -202,6 +207,51 @@ def test_tests_that_fail_anyway_prove_nothing(check, project):
     assert not found.passed
     assert found.figure == "not judged: the tests are red"
     assert "without any bug" in found.detail
+
+
+@pytest.mark.parametrize(
+    ("place", "noticed"), [("tests/test_story.py", True), ("tests/contract/test_other.py", False)]
+)
+def test_what_the_nearest_tests_miss_only_the_stories_may_find(check, project, place, noticed):
+    idle = "def test_nothing(client):\n    assert client\n"
+    moved = {place: project["tests/contract/test_book.py"], "tests/contract/test_book.py": idle}
+    assert gate(check("mutants", project | moved), "mutants").passed is noticed
+
+
+LIMITED = """
+import sys
+sys.path.insert(0, sys.argv[1])
+import mutation_runner as runner
+
+runner.PROCESSOR_SECONDS, runner.WHOLE_SUITE_SECONDS = int(sys.argv[2]), int(sys.argv[3])
+mutant = {"path": "app/__init__.py", "source": "", "tests": ["tests"]}
+print(runner.main({"mutants": [mutant]}))
+"""
+BUSY = """import time
+
+
+def test_busy():
+    while time.process_time() < 3:
+        pass
+"""
+
+
+@pytest.mark.parametrize(
+    ("one", "whole", "told"),
+    [
+        (1, 60, {"clean": True, "fates": ["timeout"]}),
+        (60, 1, {"clean": False, "fates": []}),
+    ],
+    ids=["a run with a bug", "the whole suite"],
+)
+def test_each_run_has_its_own_limit(toolchain, tmp_path, one, whole, told):
+    for path, text in {"app/__init__.py": "", "tests/test_busy.py": BUSY}.items():
+        (tmp_path / path).parent.mkdir(exist_ok=True)
+        (tmp_path / path).write_text(text)
+    inside = Path(mutants.__file__).parent / "inside"
+    command = [toolchain.path / "bin" / "python", "-c", LIMITED, inside, str(one), str(whole)]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True)
+    assert ast.literal_eval(done.stdout) == told
 
 
 # ---------------------------------------------------------------------- audit
