@@ -1,4 +1,4 @@
-"""What the API adds: everything under ``/api/v1``."""
+"""What the API adds: everything under ``/api/v1``, and a front door that leads to its documentation."""
 
 from __future__ import annotations
 
@@ -9,11 +9,12 @@ from factory_core.hooks import hookimpl
 
 if TYPE_CHECKING:
     from litestar import Router
+    from litestar.handlers import BaseRouteHandler
 
 
 @hookimpl
-def factory_routes() -> Sequence[Router]:
+def factory_routes() -> Sequence[Router | BaseRouteHandler]:
     """The REST calls and event streams."""
-    from factory_api.router import API
+    from factory_api.router import API, front_door
 
-    return [API]
+    return [API, front_door]

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from uuid import UUID
 
-from litestar import Router
+from litestar import Router, get
 from litestar.datastructures import State
 from litestar.di import NamedDependency, Provide
+from litestar.response import Redirect
 
 from factory_api.artifacts import ArtifactRoutes
 from factory_api.builds import BuildRoutes
@@ -47,6 +48,12 @@ def give_desk(
 ) -> BuildDesk:
     """Builds, as the caller may see them."""
     return BuildDesk(builds, Journal(database.pool), database, organisation)
+
+
+@get("/", include_in_schema=False)
+async def front_door() -> Redirect:
+    """Until there are pages, the documentation of the API is the first thing to see."""
+    return Redirect("/api/docs")
 
 
 API = Router(

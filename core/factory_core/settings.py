@@ -89,6 +89,8 @@ class KernelSettings(Struct, frozen=True, kw_only=True):
     """Address ``studio serve`` listens on."""
     port: Annotated[int, Meta(ge=1, le=65535)] = 8600
     """Port ``studio serve`` listens on."""
+    allowed_hosts: tuple[str, ...] = ("localhost", "127.0.0.1", "[::1]")
+    """Names the web answers to, besides ``host``; ``*`` for any. Others are refused: they may be a page's trick."""
     web_workers: Annotated[int, Meta(ge=1, le=64)] = 1
     """Web processes of ``studio serve``."""
     worker_slots: Annotated[int, Meta(ge=1, le=4096)] = 16

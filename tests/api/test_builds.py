@@ -214,3 +214,9 @@ async def test_every_call_is_documented_with_an_example(client: Any) -> None:
     body = paths[BUILDS]["post"]["requestBody"]["content"]["application/json"]
     assert body["schema"]["examples"][0]["name"] == "taskboard.yaml"
     assert "taskboard.yaml" in (await client.get("/api/docs")).text
+
+
+async def test_the_front_door_leads_to_the_documentation(client: Any) -> None:
+    answer = await client.get("/", follow_redirects=False)
+    assert answer.status_code in (302, 307)
+    assert answer.headers["location"] == "/api/docs"

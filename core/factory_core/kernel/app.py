@@ -17,6 +17,7 @@ from litestar.openapi.plugins import JsonRenderPlugin, YamlRenderPlugin
 from factory_core.kernel import health
 from factory_core.kernel.boot import Studio, start
 from factory_core.kernel.database import Database, open_database
+from factory_core.kernel.hosts import KnownHosts
 from factory_core.kernel.logs import RequestLog, configure_logging
 from factory_core.kernel.migrate import note_failed_migrations
 from factory_core.kernel.problems import answer
@@ -41,7 +42,9 @@ def serve_app() -> RequestLog:
     studio = start()
     configure_logging(studio.settings)
     asyncio.run(note_failed_migrations(studio))
-    return RequestLog(create_app(studio))  # pyright: ignore[reportArgumentType]  # Litestar types its own ASGI narrower
+    names = (*studio.settings.allowed_hosts, studio.settings.host)
+    application: Any = create_app(studio)  # Litestar types its own ASGI narrower
+    return RequestLog(KnownHosts(application, names))  # pyright: ignore[reportArgumentType]  # as above
 
 
 def _application(
