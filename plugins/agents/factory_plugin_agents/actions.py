@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from typing import Any
 
 from msgspec import Struct
@@ -239,6 +240,11 @@ def _defaults(entity: EntityView | None, given: dict[str, Any]) -> tuple[Assignm
     )
 
 
+def _tighter(choose: Callable[[list[int]], int], *bounds: int | None) -> int | None:
+    known = [bound for bound in bounds if bound is not None]
+    return choose(known) if known else None
+
+
 def _body_field(field: Field, uses: tuple[Assignment, ...], by_name: dict[str, EntityView]) -> FieldView:
     """A key of the body. One that is stored as it comes is checked as the field it goes to."""
     attr = naming.attribute(field.name)
@@ -252,6 +258,8 @@ def _body_field(field: Field, uses: tuple[Assignment, ...], by_name: dict[str, E
             optional=field.optional,
             has_default=field.has_default,
             default=field.default,
+            minimum=_tighter(max, field.minimum, goal.field.minimum),
+            maximum=_tighter(min, field.maximum, goal.field.maximum),
         )
     target = by_name.get(field.target or "")
     return FieldView(

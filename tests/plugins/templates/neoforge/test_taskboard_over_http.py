@@ -329,6 +329,28 @@ def test_a_body_has_an_end(service: Service) -> None:
         assert endless.recv(100).startswith(b"HTTP/1.1 413 ")
 
 
+@pytest.mark.parametrize("written", ["yes", "1", "TRUE", ""])
+def test_a_truth_value_is_written_as_in_json(service: Service, written: str) -> None:
+    assert service.ask("GET", "/boards?archived=true").body["items"] == []
+    assert service.ask("GET", f"/boards?archived={written}").status == 422
+
+
+def test_messages_are_for_people(service: Service) -> None:
+    body = {"board": service.board(), "title": ""}
+    [error] = service.ask("POST", "/cards", body).body["errors"]
+    assert error == {"field": "title", "message": "String should have at least 1 character"}
+    assert service.ask("POST", "/cards", raw=b"[]").body["detail"] == "The body must be an object."
+
+
+@pytest.mark.parametrize(
+    ("raw", "status"), [(b"{", 400), (b'{"zz": 1}', 422), (b"[]", 422), (b"{}", 200), (b"", 200)]
+)
+def test_an_action_without_a_body_takes_none(service: Service, raw: bytes, status: int) -> None:
+    address = f"/cards/{service.card()['id']}"
+    service.ask("PATCH", address, {"status": "doing"})
+    assert service.ask("POST", f"{address}/finish", raw=raw).status == status
+
+
 def test_signing_in_answers_a_bearer_token(service: Service) -> None:
     credentials = {"email": "Viewer@Example.com", "password": "demo-viewer"}
     answer = service.ask("POST", "/auth/token", credentials, role="nobody")
