@@ -43,7 +43,7 @@ async def check_mutants(work: Work, tools: Tools) -> Outcome:
     handlers = [ref for ref in work.inputs if _is_handler(ref.path)]
     contents = await asyncio.gather(*(tools.read(ref) for ref in handlers))
     sources = {ref.path: content.decode() for ref, content in zip(handlers, contents, strict=True)}
-    mutants = choose_mutants(sources, most=MOST_MUTANTS)
+    mutants = choose_mutants(sources, most=MOST_MUTANTS, shared=SHARED)
     if not mutants:
         gate = GateResult(name=GATE, passed=True, figure="no handlers to plant a bug in", limit=LIMIT)
         return Outcome(gates=(gate,))

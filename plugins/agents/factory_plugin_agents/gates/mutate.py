@@ -62,8 +62,11 @@ class Mutant(Struct, frozen=True, kw_only=True):
     source: str
 
 
-def choose_mutants(sources: Mapping[str, str], *, most: int) -> tuple[Mutant, ...]:
-    """At most ``most``, the same for the same sources, every kind of handler in turn."""
+def choose_mutants(
+    sources: Mapping[str, str], *, most: int, shared: frozenset[str] = frozenset()
+) -> tuple[Mutant, ...]:
+    """At most ``most``, the same for the same sources, every kind of handler in turn. Of what handlers share, a third
+    as many as of the handlers: in a small project most of it answers questions that the specification never asks."""
     digest = hashlib.sha256(repr(sorted(sources.items())).encode()).hexdigest()
     classes: dict[str, list[Seed]] = defaultdict(list)
     for path in sorted(sources):
@@ -72,7 +75,10 @@ def choose_mutants(sources: Mapping[str, str], *, most: int) -> tuple[Mutant, ..
     for seeds in classes.values():
         seeds.sort(key=lambda seed: hashlib.sha256(f"{digest} {seed}".encode()).digest())
     turns = chain.from_iterable(zip_longest(*(classes[name] for name in sorted(classes))))
-    chosen = [seed for seed in turns if seed is not None][:most]
+    every = [seed for seed in turns if seed is not None]
+    room = sum(seed.path not in shared for seed in every) // 3 or most
+    common = [seed for seed in every if seed.path in shared][:room]
+    chosen = [seed for seed in every if seed.path not in shared or seed in common][:most]
     return tuple(plant(sources[seed.path], seed) for seed in chosen)
 
 

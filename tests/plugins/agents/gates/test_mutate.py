@@ -55,3 +55,13 @@ def test_few_mutants_are_spread_over_the_handlers():
 
 def test_no_functions_mean_no_mutants():
     assert choose_mutants({"app/rows.py": "X = 1\n"}, most=40) == ()
+
+
+def test_of_what_handlers_share_a_third_as_many_bugs_are_planted() -> None:
+    handler = "def show(x):\n    if x == 1:\n        return 2\n    return 3\n"
+    common = "".join(f"def help_{n}(x):\n    return x == {n}\n" for n in range(40))
+    sources = {"app/routes/card.py": handler, "app/rows.py": common}
+    chosen = choose_mutants(sources, most=40, shared=frozenset({"app/rows.py"}))
+    own = sum(mutant.path == "app/routes/card.py" for mutant in chosen)
+    assert own > 0
+    assert len(chosen) - own == own // 3
