@@ -6,7 +6,10 @@ import contextlib
 import json
 import os
 import signal
+import socket
 import subprocess
+import urllib.error
+import urllib.request
 import zlib
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -169,6 +172,46 @@ def test_a_build_needs_no_queue(make_studio: Callable[[], Any], spec: Path, tmp_
     finally:
         studio.stop()
     check_history(following.events)
+
+
+def test_the_web_may_be_killed_while_a_build_runs(home: Any, spec: Path, tmp_path: Path) -> None:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    web = home.start("serve", "--port", str(port), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        order = json.dumps({"spec": spec.read_text(), "name": spec.name}).encode()
+        build = ask(web, f"http://127.0.0.1:{port}/api/v1/builds", order)["id"]
+        while ask(web, f"http://127.0.0.1:{port}/api/v1/builds/{build}/events")["last"] < ENOUGH:
+            assert web.poll() is None
+    finally:
+        state = supervisor.status(home.home)
+        assert state is not None
+        for process in (
+            *psutil.Process(web.pid).children(),
+            web,
+        ):  # its workers; the supervisor is nobody's servant
+            if process.pid != state.pid:
+                process.kill()
+        web.wait()
+    attached = Following(home, tmp_path, "builds", "attach", build, "--out", tmp_path / "later", "--json")
+    assert attached.end() == 0, attached.errors
+    check_history(attached.events)
+
+
+def ask(web: subprocess.Popen[str], url: str, body: bytes | None = None) -> dict[str, Any]:
+    """The answer, once somebody answers."""
+    while True:
+        assert web.poll() is None, "the web process ended"
+        request = urllib.request.Request(url, data=body, headers={"Content-Type": "application/json"})
+        try:
+            with urllib.request.urlopen(request, timeout=10) as answer:
+                return json.load(answer)
+        except urllib.error.HTTPError as error:
+            raise AssertionError(error.read()) from error
+        except OSError:
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                web.wait(0.05)
 
 
 def test_ctrl_c_cancels_and_the_same_command_resumes(home: Any, spec: Path, tmp_path: Path) -> None:

@@ -90,8 +90,10 @@ class EmbeddedPostgres:
     def _attempt(self, home: Path, log: Path, deadline: float) -> bool:
         data, sockets = _data(home), socket_folder(home)
         if self._running(home) is None:
-            # A killed server leaves its lock file, and another process may have its number by now.
+            # A killed server leaves its lock files, and another process may have its number by now.
             (data / "postmaster.pid").unlink(missing_ok=True)
+            for lock in sockets.glob(".s.PGSQL.*.lock"):
+                lock.unlink(missing_ok=True)
             settings = [f"--{name}={value}" for name, value in _SETTINGS.items()]
             server = [str(_program("postgres")), "-D", str(data), "-k", str(sockets), *settings]
             self._launched[home] = launch(as_ordinary_user(server, data.parent), folder=data, log=log)
