@@ -19,7 +19,7 @@ from factory_core.builds.ids import uuid7
 from factory_core.builds.journal import Completion, Journal, NewEdge, NewTask, Report, Submission
 from factory_core.kernel.queue import Queue
 from factory_core.kernel.worker import WorkerOrder, run_worker
-from factory_migrations.core.scripts import SQL
+from factory_migrations.core.scripts import JOURNAL
 
 DATABASE, REDIS = sys.argv[1:3]
 ORG = uuid7()
@@ -132,7 +132,7 @@ class Session:
 async def main():
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.ERROR))
     connection = await asyncpg.connect(DATABASE)
-    for script in sorted(SQL.glob("0*.sql")):
+    for script in JOURNAL:
         await connection.execute(script.read_text())
     await connection.close()
     figures = {}

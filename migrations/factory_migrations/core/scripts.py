@@ -7,16 +7,22 @@ from typing import Any
 
 from piccolo import engine as piccolo_engine
 
-__all__ = ["SQL", "run_scripts"]
+__all__ = ["FUNCTIONS_V1", "JOURNAL", "TABLES_V1", "V2", "run_scripts"]
 
-SQL = Path(__file__).parent / "sql"
+_SQL = Path(__file__).parent / "sql"
+
+TABLES_V1 = tuple(_SQL / "v1" / name for name in ("01_tables.sql", "02_tenancy.sql"))
+FUNCTIONS_V1 = tuple(sorted((_SQL / "v1").glob("0[3-9]_*.sql")))
+V2 = tuple(sorted((_SQL / "v2").glob("[0-9]*.sql")))
+JOURNAL = (*TABLES_V1, *V2)
+"""The files that make the journal as it is now, in order, on an empty database."""
 
 
-async def run_scripts(*names: str) -> None:
-    """Run files of ``sql/`` in the current transaction."""
+async def run_scripts(*files: Path) -> None:
+    """Run these files in the current transaction."""
     library: Any = piccolo_engine
     engine = library.engine_finder()
     # Piccolo prepares what it runs, and only one statement can be prepared at a time; a plain query may hold many.
     connection: Any = engine.current_transaction.get().connection
-    for name in names:
-        await connection.execute((SQL / name).read_text())
+    for file in files:
+        await connection.execute(file.read_text())

@@ -26,13 +26,13 @@ from factory_core.builds.journal import (
     Submission,
 )
 from factory_core.testing.databases import DatabaseFactory, run_apart
-from factory_migrations.core.scripts import SQL
+from factory_migrations.core.scripts import JOURNAL
 
 
 async def apply_scripts(url: str, change: Callable[[str, str], str] = lambda _, text: text) -> None:
     connection: Any = await asyncpg.connect(url)
     try:
-        for script in sorted(SQL.glob("0*.sql")):
+        for script in JOURNAL:
             await connection.execute(change(script.name, script.read_text()))
     finally:
         await connection.close()

@@ -1,0 +1,17 @@
+-- The journal's functions are replaced as a whole: each version of the journal has its own folder, and a database holds
+-- the functions of one. Tables stay, and change by "alter".
+drop schema if exists journal cascade;
+create schema journal;
+
+-- Row-level security for a table of tenants' rows, as 02_tenancy.sql gives it to the first ones.
+create procedure journal.protect(p_table text, p_column text default 'org_id')
+language plpgsql as $$
+begin
+    execute format('alter table %I enable row level security', p_table);
+    execute format('alter table %I force row level security', p_table);
+    execute format(
+        'create policy tenant on %I to factory_tenant using (%I = nullif(current_setting(''factory.org'', true), '''')::uuid)',
+        p_table, p_column);
+    execute format('create policy owner on %I to %I using (true)', p_table, current_user);
+    execute format('grant select on %I to factory_tenant', p_table);
+end $$;

@@ -1,0 +1,3 @@
+-- Back to the tables of v1; the functions of v1 are created after this.
+drop schema if exists journal cascade;
+create schema journal;
