@@ -200,12 +200,19 @@ def test_empty_tests_kill_no_mutants(check, project):
     assert all(finding.line > 0 for finding in outcome.findings)
 
 
-def test_tests_that_fail_anyway_prove_nothing(check, project):
-    found = gate(
-        check("mutants", project | {"tests/test_bad.py": "def test_x():\n    assert False\n"}), "mutants"
-    )
+@pytest.mark.parametrize(
+    "red",
+    [
+        "def test_x():\n    assert False\n",
+        "import no_such_module\n",
+        "def test_x():\n    __import__('os').abort()\n",
+    ],
+    ids=["fails", "cannot be imported", "kills the interpreter"],
+)
+def test_tests_that_fail_anyway_prove_nothing(check, project, red):
+    found = gate(check("mutants", project | {"tests/contract/test_book.py": red}), "mutants")
     assert not found.passed
-    assert found.figure == "not judged: the tests are red"
+    assert found.figure == "not judged: the tests fail without a fault, too"
     assert "without any bug" in found.detail
 
 
@@ -223,35 +230,40 @@ import sys
 sys.path.insert(0, sys.argv[1])
 import mutation_runner as runner
 
-runner.PROCESSOR_SECONDS, runner.WHOLE_SUITE_SECONDS = int(sys.argv[2]), int(sys.argv[3])
-mutant = {"path": "app/__init__.py", "source": "", "tests": ["tests"]}
+runner.PROCESSOR_SECONDS = 1
+mutant = {"path": "app/__init__.py", "source": sys.argv[2], "tests": ["tests"]}
 print(runner.main({"mutants": [mutant]}))
 """
 BUSY = """import time
+import app
 
 
 def test_busy():
-    while time.process_time() < 3:
+    while app.SLOW and time.process_time() < 30:
         pass
 """
 
 
-@pytest.mark.parametrize(
-    ("one", "whole", "told"),
-    [
-        (1, 60, {"clean": True, "fates": ["timeout"]}),
-        (60, 1, {"clean": False, "fates": []}),
-    ],
-    ids=["a run with a bug", "the whole suite"],
-)
-def test_each_run_has_its_own_limit(toolchain, tmp_path, one, whole, told):
-    for path, text in {"app/__init__.py": "", "tests/test_busy.py": BUSY}.items():
+@pytest.mark.parametrize(("anyway", "clean"), [(False, True), (True, False)])
+def test_a_run_has_its_limit_and_what_passes_it_anyway_proves_nothing(toolchain, tmp_path, anyway, clean):
+    for path, text in {"app/__init__.py": f"SLOW = {anyway}", "tests/test_busy.py": BUSY}.items():
         (tmp_path / path).parent.mkdir(exist_ok=True)
         (tmp_path / path).write_text(text)
     inside = Path(mutants.__file__).parent / "inside"
-    command = [toolchain.path / "bin" / "python", "-c", LIMITED, inside, str(one), str(whole)]
+    command = [toolchain.path / "bin" / "python", "-c", LIMITED, inside, "SLOW = True"]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True)
-    assert ast.literal_eval(done.stdout) == told
+    assert ast.literal_eval(done.stdout) == {"clean": clean, "fates": ["timeout"]}
+
+
+def test_what_handlers_share_is_judged_by_those_that_import_it():
+    handlers = {f"app/routes/e{n:02}.py": "from app.rows import find\n" for n in range(40)}
+    handlers["app/routes/e07.py"] = "from app.states import moves\n"
+    tests = frozenset(f"tests/contract/test_e{n:02}.py" for n in range(40))
+    assert mutants.nearest_tests("app/routes/e03.py", tests, handlers) == ["tests/contract/test_e03.py"]
+    assert mutants.nearest_tests("app/states.py", tests, handlers) == ["tests/contract/test_e07.py"]
+    spread = mutants.nearest_tests("app/rows.py", tests, handlers)
+    assert len(spread) <= mutants.MOST_TEST_FILES
+    assert {"tests/contract/test_e00.py"} < set(spread) <= tests
 
 
 # ---------------------------------------------------------------------- audit

@@ -1,7 +1,8 @@
-"""Runs the tests of a project once for each planted bug.
+"""Runs the nearest tests of a project once for each planted bug.
 
-The libraries, and what of the application the bug cannot reach, are imported once; every bug gets a fork of that. Prints
-one JSON object: whether the tests pass without a bug, and how each one fared, in order.
+The libraries, and what of the application the bug cannot reach, are imported once; every bug gets a fork of that. Then
+what noticed the bugs is run without any: a test that is red anyway notices nothing. Prints one JSON object: whether all
+of that was green, and how each bug fared, in order.
 """
 
 from __future__ import annotations
@@ -33,7 +34,6 @@ LIBRARIES = (
     "_pytest.assertion.rewrite",
 )
 ARGUMENTS = ("-x", "-q", "-p", "no:cacheprovider", "-p", "no:cov", "-p", "no:randomly")
-ALL = ["tests"]
 STORIES = ["tests", "--ignore=tests/contract"]
 KILLED, SURVIVED, TIMEOUT, BROKEN = "killed", "survived", "timeout", "broken"
 BROKEN_CODE = 99
@@ -45,11 +45,10 @@ FATES = {
     -signal.SIGALRM: TIMEOUT,
     -signal.SIGXCPU: TIMEOUT,
 }
-# Loops end by the processor's time, so that a busy machine kills no mutant; only what sleeps is ended by the clock. The
-# run without a bug takes as long as the whole suite takes; a few files of it take a fraction.
+# Loops end by the processor's time, so that a busy machine kills no mutant; only what sleeps is ended by the clock.
 PROCESSOR_SECONDS = 60
 WALL_SECONDS = 300
-WHOLE_SUITE_SECONDS = 800
+LONGEST_NAME = 4000
 
 
 class Planter(importlib.abc.Loader):
@@ -74,7 +73,7 @@ class Planter(importlib.abc.Loader):
 
 
 def main(order: dict[str, Any]) -> dict[str, Any]:
-    """The tests without a bug, then with each of them, as many at once as there are cores."""
+    """How the bugs fared."""
     sys.path.insert(0, str(Path.cwd()))
     for library in LIBRARIES:
         with contextlib.suppress(ImportError):
@@ -85,64 +84,110 @@ def main(order: dict[str, Any]) -> dict[str, Any]:
     gc.disable()
     gc.freeze()
     mutants = order["mutants"]
-    clean, *fates = run_all([None, *mutants], [ALL, *(mutant["tests"] for mutant in mutants)], importers)
-    if clean != SURVIVED:
-        return {"clean": False, "fates": []}
+    runs = run_all([Run(mutant, mutant["tests"]) for mutant in mutants], importers)
     # What the nearest tests missed, the stories may still find; the contracts of other entities do not look there.
-    survivors = [number for number, fate in enumerate(fates) if fate == SURVIVED]
-    again = run_all([mutants[number] for number in survivors], [STORIES] * len(survivors), importers)
-    for number, fate in zip(survivors, again, strict=True):
-        fates[number] = fate
-    return {"clean": True, "fates": fates}
+    survivors = [number for number, run in enumerate(runs) if run.fate == SURVIVED]
+    again = run_all([Run(mutants[number], STORIES) for number in survivors], importers)
+    for number, run in zip(survivors, again, strict=True):
+        runs[number] = run
+    clean = run_all([Run(None, tests) for tests in noticed_by(runs)], importers)
+    return {"clean": all(run.code == 0 for run in clean), "fates": [run.fate for run in runs]}
 
 
-def run_all(
-    mutants: list[dict[str, Any] | None], tests: list[list[str]], importers: dict[str, set[str]]
-) -> list[str]:
-    """How each fared."""
+class Run:
+    """Some tests in a process of their own, with a bug or without."""
+
+    def __init__(self, mutant: dict[str, Any] | None, tests: list[str]) -> None:
+        self.mutant = mutant
+        self.tests = tests
+        self.code = BROKEN_CODE
+        self.first_red = ""
+        """The test, or the file that could not be imported; empty when none was."""
+
+    @property
+    def fate(self) -> str:
+        """How the bug fared. A crash of the interpreter is noticed, too."""
+        return FATES.get(self.code, KILLED if self.code < 0 else BROKEN)
+
+
+def noticed_by(runs: list[Run]) -> list[list[str]]:
+    """The tests to run without a bug: those that were red, at once; and where a run ended without naming one, what it
+    ran."""
+    red = sorted({run.first_red for run in runs if run.fate == KILLED and run.first_red})
+    whole = {
+        tuple(run.tests) for run in runs if run.fate == TIMEOUT or (run.fate == KILLED and not run.first_red)
+    }
+    return [each for each in (red, *map(list, sorted(whole))) if each]
+
+
+def run_all(runs: list[Run], importers: dict[str, set[str]]) -> list[Run]:
+    """The same runs, ended: as many at once as there are cores."""
     cores = len(os.sched_getaffinity(0))
-    running: dict[int, int] = {}
-    fates = [BROKEN] * len(mutants)
-    for number, (mutant, mine) in enumerate(zip(mutants, tests, strict=True)):
+    running: dict[int, tuple[Run, int]] = {}
+    for run in runs:
         if len(running) >= cores:
-            collect_one(running, fates)
-        if mutants[0] is None and 0 not in running.values() and number and fates[0] != SURVIVED:
-            break  # tests that fail without a bug prove nothing
-        running[start(mutant, mine, importers)] = number
+            collect_one(running)
+        told, tells = os.pipe()
+        running[start(run, tells, importers)] = run, told
+        os.close(tells)
     while running:
-        collect_one(running, fates)
-    return fates
+        collect_one(running)
+    return runs
 
 
-def collect_one(running: dict[int, int], fates: list[str]) -> None:
+def collect_one(running: dict[int, tuple[Run, int]]) -> None:
     """Wait for any of them."""
     pid, status = os.wait()
     if pid in running:
-        code = os.waitstatus_to_exitcode(status)
-        # A crash of the interpreter is noticed, too.
-        fates[running.pop(pid)] = FATES.get(code, KILLED if code < 0 else BROKEN)
+        run, told = running.pop(pid)
+        run.code = os.waitstatus_to_exitcode(status)
+        os.set_blocking(told, False)
+        with contextlib.suppress(BlockingIOError):
+            # The cases of one test differ by what stands in brackets, which may hold anything.
+            run.first_red = os.read(told, LONGEST_NAME).decode().partition("[")[0]
+        os.close(told)
 
 
-def start(mutant: dict[str, Any] | None, tests: list[str], importers: dict[str, set[str]]) -> int:
+class Witness:
+    """A plugin of pytest: tells the first test that is red."""
+
+    def __init__(self, tells: int) -> None:
+        self._tells = tells
+
+    def pytest_runtest_logreport(self, report: Any) -> None:
+        """A test's set-up, its call or its tear-down."""
+        self._tell(report)
+
+    def pytest_collectreport(self, report: Any) -> None:
+        """A file that was imported, or not."""
+        self._tell(report)
+
+    def _tell(self, report: Any) -> None:
+        if report.failed and self._tells >= 0:
+            os.write(self._tells, report.nodeid.encode()[:LONGEST_NAME])
+            os.close(self._tells)
+            self._tells = -1
+
+
+def start(run: Run, tells: int, importers: dict[str, set[str]]) -> int:
     """A child that runs the tests and ends with pytest's exit code."""
     pid = os.fork()
     if pid:
         return pid
     code = BROKEN_CODE
     try:
-        seconds = WHOLE_SUITE_SECONDS if mutant is None else PROCESSOR_SECONDS
-        signal.alarm(max(seconds, WALL_SECONDS))
-        resource.setrlimit(resource.RLIMIT_CPU, (seconds, seconds + 1))
+        signal.alarm(WALL_SECONDS)
+        resource.setrlimit(resource.RLIMIT_CPU, (PROCESSOR_SECONDS, PROCESSOR_SECONDS + 1))
         silence = os.open(os.devnull, os.O_WRONLY)
         os.dup2(silence, 1)
         os.dup2(silence, 2)
-        if mutant is not None:
-            name = module_name(mutant["path"])
+        if run.mutant is not None:
+            name = module_name(run.mutant["path"])
             for stale in reached_from(name, importers):
                 sys.modules.pop(stale, None)
-            sys.meta_path.insert(0, Planter(name, mutant["path"], mutant["source"]))
+            sys.meta_path.insert(0, Planter(name, run.mutant["path"], run.mutant["source"]))
         pytest = importlib.import_module("pytest")
-        code = int(pytest.main([*ARGUMENTS, *tests]))
+        code = int(pytest.main([*ARGUMENTS, *run.tests], plugins=[Witness(tells)]))
     finally:
         os._exit(code)
 
