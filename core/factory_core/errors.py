@@ -11,6 +11,7 @@ from typing import Any, ClassVar
 __all__ = [
     "EnvironmentUnfit",
     "FactoryError",
+    "JobRefused",
     "ObjectMissing",
     "SandboxUnavailable",
     "ServerStartError",
@@ -45,6 +46,17 @@ class SandboxUnavailable(EnvironmentUnfit):
 
 class ServerStartError(EnvironmentUnfit):
     """An embedded server did not start."""
+
+
+class JobRefused(FactoryError):
+    """A background job that cannot be kept: nobody offers it, or its payload is unfit."""
+
+    status = 422
+
+    def __init__(self, job: str, reason: str) -> None:
+        self.job = job
+        self.reason = reason
+        super().__init__(f"The job {job!r} is not taken: {reason}")
 
 
 class ObjectMissing(FactoryError):

@@ -16,7 +16,7 @@ from msgspec import Struct
 
 from factory_core.contracts.agent import Agent
 from factory_core.contracts.health import HealthCheck
-from factory_core.contracts.jobs import Job
+from factory_core.contracts.jobs import Job, JobQueue
 from factory_core.contracts.migrator import Migrator
 from factory_core.contracts.servers import ServerSource
 from factory_core.contracts.storage import Storage
@@ -39,6 +39,8 @@ class Boot(Protocol):
 
     home: Path
     """FACTORY_HOME; a plugin keeps its files in a folder of its own name below."""
+    queue: JobQueue
+    """Where the plugin's routes and jobs ask for background jobs. Usable once the studio runs."""
 
     def settings(self, kind: type[SettingsT]) -> SettingsT:
         """The plugin's settings, read and checked. ``kind`` must have been returned by ``factory_settings``."""

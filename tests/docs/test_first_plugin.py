@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import re
 import subprocess
 import sys
-from importlib.metadata import distributions
+from importlib.metadata import EntryPoint, distributions, entry_points
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +16,12 @@ import pytest
 from click.testing import CliRunner
 from litestar.testing import TestClient
 
+from factory_core.builds.line import connect_to
 from factory_core.kernel.app import create_app
 from factory_core.kernel.boot import Studio, start
+from factory_core.kernel.database import open_database
+from factory_core.kernel.jobs import JobLoop
+from factory_core.kernel.migrate import migrate
 from factory_core.settings import read_sources
 
 PAGE = Path(__file__).parents[2] / "docs/tutorial/your-first-plugin.md"
@@ -98,3 +103,38 @@ def test_broken_as_the_page_says_it_is_off_with_that_cause(
     (report,) = installed.boot().reports()
     assert not report.on
     assert f"    cause: {report.cause}\n" == blocks["broken"]
+
+
+def test_the_job_of_the_tutorial_runs(
+    blocks: dict[str, str],
+    tmp_path: Path,
+    home: Path,
+    database: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    (tmp_path / "later.py").write_text(blocks["later.py"])
+    monkeypatch.syspath_prepend(tmp_path)
+    found = [
+        EntryPoint("later", "later", "factory.plugins"),
+        *(point for point in entry_points(group="factory.plugins") if point.name == "migrations"),
+    ]
+    sources = read_sources({"FACTORY_HOME": str(home), "FACTORY_DATABASE_URL": database})
+    studio = start(sources, found=found)
+    asyncio.run(migrate(studio))
+    with TestClient(create_app(studio)) as client:
+        for _ in range(2):
+            assert client.post("/api/v1/welcomes?name=Ada").status_code == 201
+
+    async def work() -> None:
+        loop = JobLoop(connect_to(database), studio.jobs())
+        task = asyncio.create_task(loop.run())
+        async with open_database(database, studio.settings) as opened, asyncio.timeout(30):
+            while await opened.pool.fetchval("select exists (select from job where state <> 'done')"):  # noqa: ASYNC110
+                await asyncio.sleep(0.01)
+        loop.stop()
+        await task
+
+    asyncio.run(work())
+    assert capsys.readouterr().out == "Welcome, Ada.\n"
+    sys.modules.pop("later", None)

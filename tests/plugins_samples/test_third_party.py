@@ -108,7 +108,6 @@ from factory_core.contracts.blueprint import Blueprint, Project
 from factory_core.contracts.agent import Work
 from factory_core.kernel.boot import start
 from factory_core.kernel.database import open_database
-from factory_core.kernel.queue import Queue
 from factory_core.kernel.worker import WorkerOrder, run_worker
 from factory_core.kernel.migrate import migrate
 from factory_plugin_good.tables import Note
@@ -125,8 +124,8 @@ async def main():
     async with open_database(studio.database_url(), studio.settings):
         for text in "abc":
             await Note.insert(Note(text=text))
-        queue, stop = Queue(studio.queue_url()), asyncio.Event()
-        assert await queue.enqueue("good_tidy", {})
+        stop = asyncio.Event()
+        await studio.queue.enqueue("good_tidy")
         order = WorkerOrder(database_url=studio.database_url(), queue_url=studio.queue_url())
         worker = asyncio.create_task(run_worker(order, Nobody(), studio.jobs(), stop=stop))
         async with asyncio.timeout(30):
@@ -134,7 +133,6 @@ async def main():
                 await asyncio.sleep(0.05)
         stop.set()
         await worker
-        await queue.close()
         kept = [row["text"] for row in await Note.select(Note.text).order_by(Note.id)]
     import inspect, msgspec
     blueprint = msgspec.convert(

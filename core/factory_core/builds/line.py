@@ -53,13 +53,17 @@ class Line:
 
     async def ask(self, question: Callable[[Journal], Awaitable[ResultT]]) -> ResultT:
         """The answer, however many connections it takes. Raises what the question itself got wrong."""
+        return await self.use(lambda connection: question(Journal(connection)))
+
+    async def use(self, question: Callable[[Any], Awaitable[ResultT]]) -> ResultT:
+        """The same, for what is asked of the connection itself."""
         delay = 0.05
         while True:
             try:
                 async with asyncio.timeout(self._timeout):
                     if self._connection is None:
                         self._connection = await self._connect()
-                    return await question(Journal(self._connection))
+                    return await question(self._connection)
             except _AGAIN as error:
                 self._drop()
                 if isinstance(error, ValueError):  # asyncpg.DataError: the arguments, not the connection

@@ -19,7 +19,18 @@ from piccolo.columns import (
 )
 from piccolo.table import Table
 
-__all__ = ["TABLES", "Build", "Edge", "EventLog", "Memo", "Organisation", "Task", "WorkerBeat"]
+__all__ = [
+    "TABLES",
+    "Build",
+    "DeadJob",
+    "Edge",
+    "EventLog",
+    "Memo",
+    "Organisation",
+    "QueuedJob",
+    "Task",
+    "WorkerBeat",
+]
 
 
 class Organisation(Table, tablename="organisation"):
@@ -129,4 +140,44 @@ class Memo(Table, tablename="memo"):
     created_at = Timestamptz()
 
 
-TABLES: tuple[type[Table], ...] = (Organisation, Build, Task, Edge, EventLog, WorkerBeat, Memo)
+class QueuedJob(Table, tablename="job"):
+    id = UUID(primary_key=True)
+    org_id = UUID()
+    queue = Text()
+    name = Text()
+    payload = JSONB()
+    key = Text(null=True)
+    state = Text()
+    fence = Integer()
+    attempts = Integer()
+    max_attempts = Integer()
+    run_at = Timestamptz()
+    error = Text()
+    created_at = Timestamptz()
+    started_at = Timestamptz(null=True)
+    ended_at = Timestamptz(null=True)
+
+
+class DeadJob(Table, tablename="dead_job"):
+    id = UUID(primary_key=True)
+    org_id = UUID()
+    queue = Text()
+    name = Text()
+    payload = JSONB()
+    attempts = Integer()
+    error = Text()
+    created_at = Timestamptz()
+    died_at = Timestamptz()
+
+
+TABLES: tuple[type[Table], ...] = (
+    Organisation,
+    Build,
+    Task,
+    Edge,
+    EventLog,
+    WorkerBeat,
+    Memo,
+    QueuedJob,
+    DeadJob,
+)

@@ -21,7 +21,7 @@ from factory_core.kernel.hosts import KnownHosts
 from factory_core.kernel.logs import RequestLog, configure_logging
 from factory_core.kernel.migrate import note_failed_migrations
 from factory_core.kernel.problems import answer
-from factory_core.kernel.queue import Queue
+from factory_core.kernel.queue import Queue, open_queue
 from factory_core.kernel.reference import ReferencePage
 from factory_core.kernel.version import VERSION
 
@@ -88,12 +88,9 @@ def _give_queue(state: State) -> Queue:
 def _lifespan(studio: Studio) -> Callable[[Litestar], AbstractAsyncContextManager[None]]:
     @asynccontextmanager
     async def opened(app: Litestar) -> AsyncGenerator[None, None]:
-        app.state.queue = queue = Queue(studio.queue_url())
-        try:
-            async with _database(app):
-                yield
-        finally:
-            await queue.close()
+        async with open_queue(studio) as queue, _database(app):
+            app.state.queue = queue
+            yield
 
     @asynccontextmanager
     async def _database(app: Litestar) -> AsyncGenerator[None, None]:

@@ -11,11 +11,12 @@ from msgspec import Struct
 
 from factory_core.contracts.agent import Agent
 from factory_core.contracts.health import HealthCheck
-from factory_core.contracts.jobs import Job
+from factory_core.contracts.jobs import Job, JobQueue
 from factory_core.contracts.migrator import MigrationState, Migrator
 from factory_core.contracts.servers import ServerSource
 from factory_core.contracts.storage import Storage
 from factory_core.errors import EnvironmentUnfit
+from factory_core.kernel.enqueue import OpenQueue
 from factory_core.kernel.offers import OFFERS, Registry, ask
 from factory_core.kernel.plugins import Plugin, PluginReport, load_plugins, priority
 from factory_core.settings import KernelSettings, Sources, read_sources
@@ -53,8 +54,9 @@ class NothingOffers(EnvironmentUnfit):
 class PluginBoot:
     """What one plugin may know while it registers (the ``Boot`` of ``hooks.py``)."""
 
-    def __init__(self, plugin: Plugin, sources: Sources) -> None:
+    def __init__(self, plugin: Plugin, sources: Sources, queue: JobQueue) -> None:
         self.home: Path = sources.home
+        self.queue = queue
         self._plugin = plugin
         self._sources = sources
 
@@ -75,18 +77,19 @@ class Studio:
         self.settings: KernelSettings = sources.read(KernelSettings)
         self.home: Path = sources.home
         self.plugins = plugins
+        self.queue = OpenQueue(self.jobs)
 
     def ask_all(self, hooks: Sequence[str]) -> None:
         """Call each hook of each plugin once, in an order in which later hooks may rely on earlier ones."""
         registry = Registry({"factory_routes": KERNEL_PATHS, "factory_commands": KERNEL_COMMANDS})
         for hook in hooks:
             for plugin in self.plugins:
-                ask(plugin, hook, registry, boot=PluginBoot(plugin, self.sources))
+                ask(plugin, hook, registry, boot=PluginBoot(plugin, self.sources, self.queue))
                 if hook == "factory_settings" and plugin.on:
                     self._read_settings(plugin)
         if set(hooks) >= {"factory_piccolo_apps"}:
             for plugin in self.plugins:
-                boot = PluginBoot(plugin, self.sources)
+                boot = PluginBoot(plugin, self.sources, self.queue)
                 ask(plugin, "factory_migrator", registry, boot=boot, apps=self.apps())
 
     def _read_settings(self, plugin: Plugin) -> None:

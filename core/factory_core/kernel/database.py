@@ -12,9 +12,10 @@ from piccolo.conf.apps import AppRegistry
 from piccolo.engine.postgres import PostgresEngine
 
 from factory_core.errors import EnvironmentUnfit
+from factory_core.kernel.enqueue import OPERATOR
 from factory_core.settings import KernelSettings, point_piccolo_at
 
-LOCAL_ORGANISATION = UUID("00000000-0000-7000-8000-000000000001")
+LOCAL_ORGANISATION = OPERATOR
 """The one organisation of a studio without accounts."""
 
 

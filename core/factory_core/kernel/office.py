@@ -12,7 +12,7 @@ from factory_core.builds.tools import Blobs
 from factory_core.contracts.template import TemplatePackage
 from factory_core.kernel.boot import Studio
 from factory_core.kernel.database import LOCAL_ORGANISATION, open_database
-from factory_core.kernel.queue import Queue
+from factory_core.kernel.queue import Queue, open_queue
 from factory_core.planning import HierarchicalPlanner, load_template
 
 __all__ = ["installed_templates", "make_service", "open_service"]
@@ -38,11 +38,7 @@ def make_service(studio: Studio, journal: Journal, queue: Queue) -> BuildService
 @asynccontextmanager
 async def open_service(studio: Studio) -> AsyncGenerator[BuildService]:
     """A service over a pool and a queue of its own. Raises DatabaseUnreachable."""
-    queue = Queue(studio.queue_url())
-    async with open_database(studio.database_url(), studio.settings) as database:
+    async with open_queue(studio) as queue, open_database(studio.database_url(), studio.settings) as database:
         journal = Journal(database.pool)
         await journal.found(LOCAL_ORGANISATION, "local")
-        try:
-            yield make_service(studio, journal, queue)
-        finally:
-            await queue.close()
+        yield make_service(studio, journal, queue)

@@ -1,11 +1,12 @@
-"""Redis, as far as we need it: reminders, and the studio's ordinary jobs through arq. Losing it loses no fact."""
+"""Redis, as far as we need it: reminders that there is work. Losing it loses no fact."""
 
 from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Mapping
-from typing import Any
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 import msgspec
@@ -16,10 +17,15 @@ from redis.exceptions import RedisError
 
 from factory_core.builds.wake import WAKE_LIST
 
-__all__ = ["EVENTS_CHANNEL", "WAKE_QUEUE", "Queue", "arq_client", "queue_name"]
+if TYPE_CHECKING:
+    from factory_core.kernel.boot import Studio
+
+__all__ = ["EVENTS_CHANNEL", "RING", "WAKE_QUEUE", "Queue", "arq_client", "open_queue", "queue_name"]
 
 WAKE_QUEUE = "factory:builds"
 """arq's queue of wake-ups; its jobs carry a build's id in hex, or ''."""
+RING = "ring"
+"""arq's job in the queues of ordinary jobs; it carries a job's id in hex."""
 EVENTS_CHANNEL = "factory:events"
 """Pub/sub: the 16 bytes of a build that has new events."""
 _KEPT_WAKES = 1000
@@ -29,7 +35,7 @@ _log = structlog.get_logger(__name__)
 
 
 def queue_name(queue: str) -> str:
-    """The Redis key of a queue of ordinary jobs."""
+    """The Redis key of the reminders of a queue of ordinary jobs."""
     return f"factory:{queue}"
 
 
@@ -50,13 +56,11 @@ class Queue:
         """Say that there is work, in this build or anywhere."""
         return await self._try(lambda client: self._wake(client, build))
 
-    async def enqueue(
-        self, job: str, payload: Mapping[str, Any], *, queue: str = "notifications", delay: float = 0.0
-    ) -> bool:
-        """Have a job run in a worker, ``delay`` seconds from now."""
+    async def ring(self, job: UUID, *, queue: str) -> bool:
+        """Say that a job is kept and due."""
         return await self._try(
             lambda client: client.enqueue_job(
-                job, **payload, _queue_name=queue_name(queue), _defer_by=delay or None
+                RING, job.hex, _queue_name=queue_name(queue), _job_id=f"{RING}:{job.hex}"
             )
         )
 
@@ -98,3 +102,15 @@ class Queue:
             _log.info("queue unreachable", error=repr(error))
             return False
         return True
+
+
+@asynccontextmanager
+async def open_queue(studio: Studio) -> AsyncGenerator[Queue]:
+    """The reminders of this process; jobs asked for meanwhile use them, too."""
+    queue = Queue(studio.queue_url())
+    studio.queue.reminder = queue
+    try:
+        yield queue
+    finally:
+        studio.queue.reminder = None
+        await queue.close()

@@ -17,6 +17,7 @@ from factory_core.contracts.template import TemplatePackage
 from factory_core.kernel.boot import Studio
 from factory_core.kernel.database import open_database
 from factory_core.kernel.office import installed_templates
+from factory_core.kernel.queue import open_queue
 from factory_core.kernel.version import VERSION
 from factory_core.kernel.worker import WorkerOrder, run_worker
 from factory_core.planning import HierarchicalPlanner
@@ -58,7 +59,7 @@ async def work(studio: Studio) -> None:
     settings = studio.settings
     blobs = Blobs(studio.storage())
     crash = CrashPoints(settings.crash_point)
-    async with open_database(studio.database_url(), settings) as database:
+    async with open_queue(studio), open_database(studio.database_url(), settings) as database:
         journal = Journal(database.pool)
         workshop = Workshop(
             agents=studio.agents(),

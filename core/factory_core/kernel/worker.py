@@ -1,4 +1,4 @@
-"""The worker process: one build loop, and arq for wake-ups and ordinary jobs. With ``queue.py`` all that knows arq."""
+"""The worker process: one loop for builds, one for ordinary jobs. With ``queue.py`` all that knows arq: it reminds."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from uuid import UUID
 
 import msgspec
 import structlog
-from arq.worker import Function, Retry, Worker, func
+from arq.worker import Function, Worker, func
 from msgspec import Struct
 from redis.exceptions import RedisError
 
@@ -20,7 +20,8 @@ from factory_core.builds.crew import Runner
 from factory_core.builds.loop import BuildLoop, Pace, connect_to
 from factory_core.builds.wake import Wake, listen
 from factory_core.contracts.jobs import Job
-from factory_core.kernel.queue import WAKE_QUEUE, Queue, arq_client, queue_name
+from factory_core.kernel.jobs import JobLoop, JobPace
+from factory_core.kernel.queue import RING, WAKE_QUEUE, Queue, arq_client, queue_name
 
 __all__ = ["WorkerOrder", "run_worker"]
 
@@ -32,7 +33,7 @@ class WorkerOrder(Struct, frozen=True, kw_only=True):
 
     database_url: str
     queue_url: str | None = None
-    """None: no Redis at all; the loop polls and ordinary jobs wait."""
+    """None: no Redis at all; both loops poll."""
     slots: int = 8
     name: str = "worker"
     statement_cache: int = 100
@@ -41,6 +42,7 @@ class WorkerOrder(Struct, frozen=True, kw_only=True):
     arq_poll: float = 0.1
     """How often arq looks at its queues; the list wakes at once, so this need not be fast."""
     pace: Pace = Pace()
+    job_pace: JobPace = JobPace()
     crashpoint: str = ""
 
 
@@ -55,8 +57,10 @@ async def run_worker(
     """Work until ``stop`` is set or SIGTERM or SIGINT arrives, then give back what is not finished."""
     stop = stop or asyncio.Event()
     wake, queue = Wake(), Queue(order.queue_url)
+    connect = connect_to(order.database_url, statement_cache=order.statement_cache)
+    office = JobLoop(connect, jobs, slots=order.job_slots, pace=order.job_pace)
     builds = BuildLoop(
-        connect_to(order.database_url, statement_cache=order.statement_cache),
+        connect,
         runner,
         slots=order.slots,
         name=order.name,
@@ -68,23 +72,25 @@ async def run_worker(
     with suppress(NotImplementedError, ValueError, RuntimeError):  # only the main thread may
         for number in (signal.SIGTERM, signal.SIGINT):
             asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    beside = [asyncio.create_task(work) for work in _listeners(order, wake, jobs)]
+    beside = [asyncio.create_task(work) for work in _listeners(order, wake, office, jobs)]
     main, stopped = asyncio.create_task(builds.run()), asyncio.create_task(stop.wait())
+    other = asyncio.create_task(office.run() if jobs else stop.wait())
     try:
         await asyncio.wait((main, stopped), return_when=asyncio.FIRST_COMPLETED)
         builds.stop()
-        # Without a database the loop cannot say goodbye; the reaper will.
-        await asyncio.wait((main,), timeout=order.pace.grace * 2)
+        office.stop()
+        # Without a database the loops cannot say goodbye; leases end.
+        await asyncio.wait((main, other), timeout=order.pace.grace * 2)
     finally:
-        for task in (main, stopped, *beside):
+        for task in (main, other, stopped, *beside):
             task.cancel()
-        await asyncio.gather(main, stopped, *beside, return_exceptions=True)
+        await asyncio.gather(main, other, stopped, *beside, return_exceptions=True)
         await queue.close()
     if not main.cancelled() and (error := main.exception()):
         raise error
 
 
-def _listeners(order: WorkerOrder, wake: Wake, jobs: Sequence[Job]) -> list[Any]:
+def _listeners(order: WorkerOrder, wake: Wake, office: JobLoop, jobs: Sequence[Job]) -> list[Any]:
     url = order.queue_url
     if url is None:
         return []
@@ -93,9 +99,8 @@ def _listeners(order: WorkerOrder, wake: Wake, jobs: Sequence[Job]) -> list[Any]
         listeners.append(listen(url, wake))
     if order.wakes != "list":
         listeners.append(_serve(url, WAKE_QUEUE, [_waking(wake)], order))
-    for queue in sorted({job.queue for job in jobs}):
-        functions = [_function(job) for job in jobs if job.queue == queue]
-        listeners.append(_serve(url, queue_name(queue), functions, order))
+    queues = sorted({job.queue for job in jobs})
+    listeners += [_serve(url, queue_name(queue), [_ringing(office)], order) for queue in queues]
     return listeners
 
 
@@ -111,7 +116,6 @@ async def _serve(url: str, queue: str, functions: Sequence[Function], order: Wor
             handle_signals=False,
             keep_result=0,
             max_jobs=order.job_slots,
-            max_tries=1000,  # each job has its own
             poll_delay=order.arq_poll,
             log_results=False,
         )
@@ -133,16 +137,9 @@ def _waking(wake: Wake) -> Function:
     return func(run, name="wake", keep_result=0)
 
 
-def _function(job: Job) -> Function:
-    """arq retries only who asks for it."""
+def _ringing(office: JobLoop) -> Function:
+    async def run(ctx: dict[Any, Any], job: str) -> None:
+        del ctx, job  # whichever is due longest comes first
+        office.kick()
 
-    async def run(ctx: dict[Any, Any], **payload: Any) -> None:
-        try:
-            await job.run(**payload)
-        except Exception as error:
-            if ctx["job_try"] >= job.attempts:
-                raise
-            _log.warning("job failed, trying again", job=job.name, attempt=ctx["job_try"], error=repr(error))
-            raise Retry(defer=min(2.0 ** ctx["job_try"], 300.0)) from error
-
-    return func(run, name=job.name, timeout=job.timeout_seconds, max_tries=job.attempts, keep_result=0)
+    return func(run, name=RING, keep_result=0)

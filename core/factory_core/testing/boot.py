@@ -2,20 +2,43 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from importlib.metadata import entry_points
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
+from uuid import UUID
 
 import pluggy
 from msgspec import Struct
 
 from factory_core import hooks
+from factory_core.builds.ids import uuid7
 from factory_core.contracts.servers import ServerSource
 
-__all__ = ["PlainBoot", "installed_servers"]
+__all__ = ["KeptJobs", "PlainBoot", "installed_servers"]
 
 SettingsT = TypeVar("SettingsT", bound=Struct)
+
+
+class KeptJobs:
+    """A ``JobQueue`` that only remembers what it was asked, in order: ``asked`` holds names and payloads."""
+
+    def __init__(self) -> None:
+        self.asked: list[tuple[str, dict[str, Any]]] = []
+
+    async def enqueue(
+        self,
+        job: str,
+        payload: Mapping[str, Any] | None = None,
+        *,
+        org: UUID | None = None,
+        delay: float = 0.0,
+        key: str = "",
+    ) -> UUID:
+        """Remember it; an id."""
+        del org, delay, key
+        self.asked.append((job, dict(payload or {})))
+        return uuid7()
 
 
 class PlainBoot:
@@ -23,6 +46,7 @@ class PlainBoot:
 
     def __init__(self, home: Path) -> None:
         self.home = home
+        self.queue = KeptJobs()
 
     def settings(self, kind: type[SettingsT]) -> SettingsT:
         """The defaults."""

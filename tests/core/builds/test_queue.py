@@ -13,7 +13,6 @@ from factory_core.builds.ids import uuid7
 from factory_core.builds.journal import Assignment, Completion, Journal, Submission
 from factory_core.builds.loop import Pace
 from factory_core.builds.wake import WAKE_LIST, Wake
-from factory_core.contracts.jobs import Job
 from factory_core.kernel.queue import EVENTS_CHANNEL, Queue
 from factory_core.kernel.worker import WorkerOrder, run_worker
 
@@ -65,45 +64,6 @@ async def test_a_wake_up_starts_a_build_long_before_the_poll(
         await worker
 
 
-async def test_jobs_run_and_are_tried_again(queue: Queue, journal_url: str, valkey_url: str) -> None:
-    seen: list[str] = []
-    done, stop = asyncio.Event(), asyncio.Event()
-
-    async def send(to: str) -> None:
-        seen.append(to)
-        if len(seen) == 1:
-            raise ConnectionError("the mail server is away")
-        done.set()
-
-    order = WorkerOrder(database_url=journal_url, queue_url=valkey_url, arq_poll=0.02)
-    worker = asyncio.create_task(run_worker(order, Noop(), [Job(name="mail", run=send)], stop=stop))
-    assert await queue.enqueue("mail", {"to": "a@example.com"})
-    await asyncio.wait_for(done.wait(), 30)
-    stop.set()
-    await worker
-    assert seen == ["a@example.com"] * 2
-
-
-async def test_jobs_survive_the_loss_of_redis_by_starting_over(
-    queue: Queue, client: Any, journal_url: str, valkey_url: str
-) -> None:
-    done, stop = asyncio.Event(), asyncio.Event()
-
-    async def count() -> None:
-        done.set()
-
-    order = WorkerOrder(database_url=journal_url, queue_url=valkey_url, arq_poll=0.02)
-    worker = asyncio.create_task(
-        run_worker(order, Noop(), [Job(name="count", run=count, queue="analytics")], stop=stop)
-    )
-    assert await client.client_kill_filter(_type="normal", skipme=True) >= 0
-    while not done.is_set():
-        await queue.enqueue("count", {}, queue="analytics")
-        await asyncio.sleep(0.05)
-    stop.set()
-    await worker
-
-
 async def test_news_is_published_and_left_over_work_wakes_others(queue: Queue, client: Any) -> None:
     build = uuid7()
     listener = client.pubsub()
@@ -128,7 +88,7 @@ async def test_the_list_of_wake_ups_does_not_grow_for_ever(queue: Queue, client:
 async def test_without_redis_nothing_fails(url: str | None) -> None:
     queue = Queue(url)
     assert not await queue.wake(uuid7())
-    assert not await queue.enqueue("mail", {})
+    assert not await queue.ring(uuid7(), queue="notifications")
     assert not await queue.tell(frozenset([uuid7()]), True)
     await queue.close()
 

@@ -29,10 +29,10 @@ def factory_piccolo_apps() -> Sequence[AppConfig]:
 
 
 @hookimpl
-def factory_routes() -> Sequence[BaseRouteHandler]:
-    from factory_plugin_good.routes import add_note, list_notes
+def factory_routes(boot: Boot) -> Sequence[BaseRouteHandler]:
+    from factory_plugin_good.routes import adding, list_notes
 
-    return [add_note, list_notes]
+    return [adding(boot.queue), list_notes]
 
 
 @hookimpl

@@ -1,0 +1,47 @@
+-- The studio's ordinary jobs (mail, web hooks, figures). As with builds, the row is the truth and Redis only says "look".
+--
+-- run_at: from then on anybody may take the job. For one that runs it is the end of its lease, so that a lost worker
+-- needs no reaper. fence counts the takings; a report under an older one is too late. done rows are kept for a while,
+-- because figures are counted from them.
+create table job (
+    id uuid primary key,
+    org_id uuid not null,
+    queue text not null,
+    name text not null,
+    payload jsonb not null default '{}',
+    key text,
+    state text not null default 'waiting' check (state in ('waiting', 'running', 'done')),
+    fence integer not null default 0,
+    attempts integer not null default 0,
+    max_attempts integer not null,
+    run_at timestamptz not null,
+    error text not null default '',
+    created_at timestamptz not null,
+    started_at timestamptz,
+    ended_at timestamptz
+) with (fillfactor = 80);
+create index job_due on job (run_at) where state <> 'done';
+create index job_done on job (ended_at) where state = 'done';
+create unique index job_key on job (org_id, name, key) where key is not null;
+
+-- Jobs that used up their attempts. Somebody retries or discards them.
+create table dead_job (
+    id uuid primary key,
+    org_id uuid not null,
+    queue text not null,
+    name text not null,
+    payload jsonb not null,
+    attempts integer not null,
+    error text not null,
+    created_at timestamptz not null,
+    died_at timestamptz not null
+);
+create index dead_job_of_organisation on dead_job (org_id, died_at desc);
+
+call journal.protect('job');
+call journal.protect('dead_job');
+-- A job is asked for in the transaction that makes it necessary, and that may be a tenant's.
+grant insert on job to factory_tenant;
+
+-- Tasks that wait for a person, and what ended lately.
+create index task_quarantined on task (build_id) where state = 'quarantined';

@@ -1,0 +1,104 @@
+-- Ordinary jobs. Nothing here locks a build or a worker.
+
+-- Takes up to p_want due jobs of these names, each for p_ttl seconds. One whose worker was lost in its last attempt is
+-- dead.
+create function journal.take_jobs(p_names text[], p_want integer, p_ttl double precision) returns setof job
+language plpgsql as $$
+#variable_conflict use_column
+declare
+    v_now timestamptz := factory_now();
+    v_id uuid[];
+begin
+    select array_agg(d.id) into v_id from (
+        select id from job where state <> 'done' and run_at <= v_now and name = any (p_names)
+        order by run_at limit p_want for update skip locked
+    ) d;
+    if v_id is null then
+        return;
+    end if;
+    with spent as (
+        delete from job where id = any (v_id) and attempts >= max_attempts returning *
+    )
+    insert into dead_job (id, org_id, queue, name, payload, attempts, error, created_at, died_at)
+    select id, org_id, queue, name, payload, attempts, trim('; ' from error || '; its worker was lost'), created_at, v_now
+    from spent;
+    return query
+    update job set state = 'running', fence = fence + 1, attempts = attempts + 1, started_at = v_now,
+        run_at = v_now + p_ttl * interval '1 second'
+    where id = any (v_id) returning *;
+end $$;
+
+-- Goes on holding jobs: the ids of those that are no longer the caller's.
+create function journal.hold_jobs(p_id uuid[], p_fence integer[], p_ttl double precision) returns setof uuid
+language sql volatile as $$
+    with held as (
+        update job j set run_at = factory_now() + p_ttl * interval '1 second'
+        from unnest(p_id, p_fence) as h (id, fence)
+        where j.id = h.id and j.fence = h.fence and j.state = 'running'
+        returning j.id
+    )
+    select id from unnest(p_id) as h (id) where id not in (select id from held)
+$$;
+
+-- Records how jobs ended. p_error null: done. p_back: stopped before its end, no attempt counted. Otherwise it is tried
+-- again after p_delay seconds, or is dead after its last attempt. Safe to repeat.
+create function journal.end_jobs(
+    p_id uuid[], p_fence integer[], p_error text[], p_back boolean[], p_delay double precision[]
+) returns void
+language plpgsql as $$
+declare
+    v_now timestamptz := factory_now();
+begin
+    with ended as (
+        select j.id, e.error, e.back, e.delay, e.error is not null and not e.back and j.attempts >= j.max_attempts as dead
+        from unnest(p_id, p_fence, p_error, p_back, p_delay) as e (id, fence, error, back, delay)
+        join job j on j.id = e.id and j.fence = e.fence and j.state = 'running'
+        for update of j
+    ), kept as (
+        update job j set
+            state = case when e.back or e.error is not null then 'waiting' else 'done' end,
+            attempts = j.attempts - e.back::integer,
+            run_at = case when e.back then v_now else v_now + e.delay * interval '1 second' end,
+            error = coalesce(e.error, ''),
+            ended_at = case when not e.back then v_now end
+        from ended e where j.id = e.id and not e.dead
+    ), buried as (
+        delete from job j using ended e where j.id = e.id and e.dead
+        returning j.id, j.org_id, j.queue, j.name, j.payload, j.attempts, e.error, j.created_at
+    )
+    insert into dead_job (id, org_id, queue, name, payload, attempts, error, created_at, died_at)
+    select id, org_id, queue, name, payload, attempts, error, created_at, v_now from buried;
+end $$;
+
+-- Forgets up to a thousand jobs that were done p_keep seconds ago.
+create function journal.sweep_jobs(p_keep double precision) returns integer
+language sql volatile as $$
+    with gone as (
+        delete from job where id in (
+            select id from job where state = 'done' and ended_at < factory_now() - p_keep * interval '1 second'
+            order by ended_at limit 1000 for update skip locked)
+        returning 1
+    )
+    select count(*)::integer from gone
+$$;
+
+-- A dead job starts over. p_org null: whoever's it is. False: there is no such dead job.
+create function journal.revive_job(p_org uuid, p_id uuid) returns boolean
+language sql volatile as $$
+    with risen as (
+        delete from dead_job where id = p_id and (p_org is null or org_id = p_org) returning *
+    ), again as (
+        insert into job (id, org_id, queue, name, payload, max_attempts, run_at, created_at)
+        select id, org_id, queue, name, payload, attempts, factory_now(), created_at from risen
+        returning 1
+    )
+    select exists (select from again)
+$$;
+
+create function journal.discard_job(p_org uuid, p_id uuid) returns boolean
+language sql volatile as $$
+    with gone as (
+        delete from dead_job where id = p_id and (p_org is null or org_id = p_org) returning 1
+    )
+    select exists (select from gone)
+$$;
