@@ -4,9 +4,19 @@ from __future__ import annotations
 
 from uuid import UUID
 
+from factory_core.contracts.events import BuildState
 from factory_core.errors import FactoryError
 
-__all__ = ["BuildMissing", "IdempotencyConflict", "OrganisationMissing"]
+__all__ = ["BuildMissing", "BuildUnready", "IdempotencyConflict", "OrganisationMissing"]
+
+_NEXT_STEPS = {
+    BuildState.PAUSED: "Resume it first.",
+    BuildState.HALTED: "Decide first whether it may go on.",
+    BuildState.STOPPING: "It is being cancelled; wait for its end.",
+    BuildState.PASSED: "It is over; fork it to run parts of it again.",
+    BuildState.FAILED: "It is over; retry it.",
+    BuildState.CANCELLED: "It is over; retry it.",
+}
 
 
 class BuildMissing(FactoryError):
@@ -18,6 +28,19 @@ class BuildMissing(FactoryError):
     def __init__(self, build: UUID) -> None:
         self.build = build
         super().__init__(f"There is no build {build}. List the builds to see which there are.")
+
+
+class BuildUnready(FactoryError):
+    """A build in a state in which it cannot be what was asked: paused, resumed, decided on, retried."""
+
+    status = 409
+    code = "build-unready"
+
+    def __init__(self, build: UUID, state: BuildState, what: str) -> None:
+        self.build = build
+        self.state = state
+        step = _NEXT_STEPS.get(state, "Nothing is to be done.")
+        super().__init__(f"Build {build} is {state.value} and cannot be {what}. {step}")
 
 
 class OrganisationMissing(FactoryError):

@@ -14,6 +14,7 @@ from uuid import UUID
 
 import msgspec
 
+from factory_core.builds.control import Control
 from factory_core.builds.errors import BuildMissing, IdempotencyConflict, OrganisationMissing
 from factory_core.builds.ids import uuid7
 from factory_core.builds.schemas import (
@@ -83,6 +84,7 @@ class Journal:
 
     def __init__(self, source: Pool | Connection) -> None:
         self._source = source
+        self.control = Control(source)
 
     async def found(self, org: UUID, name: str, *, weight: int = 1) -> None:
         """Make sure that the organisation exists."""

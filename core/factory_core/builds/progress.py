@@ -12,6 +12,7 @@ from factory_core.contracts.plan import Plan, PlannedTask
 
 __all__ = ["PhaseProgress", "Progress"]
 
+PLAN_TASK = "plan"
 QUIET_AGENTS = frozenset({"barrier", "coordinator"})
 
 _AFTER: dict[str, TaskState] = {
@@ -24,6 +25,12 @@ _AFTER: dict[str, TaskState] = {
     EventKind.TASK_CANCELLED: TaskState.CANCELLED,
     EventKind.TASK_SKIPPED: TaskState.SKIPPED,
 }
+_HELD: dict[str, BuildState] = {
+    EventKind.BUILD_PAUSED: BuildState.PAUSED,
+    EventKind.BUILD_HALTED: BuildState.HALTED,
+    EventKind.BUILD_STOPPING: BuildState.STOPPING,
+}
+"""What holds a build until somebody says otherwise."""
 _OVER = frozenset(
     {TaskState.DONE, TaskState.FAILED, TaskState.CANCELLED, TaskState.QUARANTINED, TaskState.SKIPPED}
 )
@@ -71,12 +78,22 @@ class Progress:
         if event.kind == EventKind.BUILD_ENDED:
             self.state = BuildState(str(event.body.get("state", BuildState.FAILED)))
             self.reason = str(event.body.get("reason", ""))
-        elif event.kind == EventKind.BUILD_STOPPING:
-            self.state = BuildState.STOPPING
-        elif event.kind == EventKind.BUILD_PLANNED:
+        elif event.kind in _HELD:
+            self.state = _HELD[event.kind]
+            self.reason = str(event.body.get("reason", ""))
+        elif event.kind in (EventKind.BUILD_RESUMED, EventKind.BUILD_DECIDED):
+            self.state, self.reason = self._pace(), ""
+        elif event.kind == EventKind.BUILD_PLANNED and self.state not in _HELD.values():
             self.state = BuildState.RUNNING
         elif event.kind == EventKind.TASK_STARTED and self.state is BuildState.QUEUED:
             self.state = BuildState.PLANNING
+
+    def _pace(self) -> BuildState:
+        """The state of a build that goes on: it follows from its first task."""
+        plan = self.states.get(PLAN_TASK)
+        if plan is TaskState.DONE:
+            return BuildState.RUNNING
+        return BuildState.QUEUED if plan is None else BuildState.PLANNING
 
     @property
     def ended(self) -> bool:

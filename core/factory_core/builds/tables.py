@@ -65,6 +65,9 @@ class Build(Table, tablename="build"):
     deadline_at = Timestamptz(null=True)
     created_at = Timestamptz()
     ended_at = Timestamptz(null=True)
+    held_at = Timestamptz(null=True)
+    max_seconds = DoublePrecision(null=True)
+    first_fence = Integer(default=0)
 
 
 class Task(Table, tablename="task"):

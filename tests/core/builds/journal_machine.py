@@ -205,7 +205,8 @@ class JournalMachine(RuleBasedStateMachine):
             }
             assert {a.key for a in turn.started} == expected
             return
-        open_to = {b for b in self.builds if (scan or b in reported) and not self.builds[b].stop}
+        idle = {b for b, build in self.builds.items() if build.stop or build.held}
+        open_to = {b for b in self.builds if (scan or b in reported) and b not in idle}
         ready = {(b, n): t for b in open_to for n, t in self.builds[b].tasks.items() if t.state == "ready"}
         assert len(turn.started) <= want
         builds = {b for b, _ in ready}
@@ -293,13 +294,7 @@ class JournalMachine(RuleBasedStateMachine):
     def cancel(self, key: str) -> None:
         build = self.builds[self.keys[key]]
         assert self.run(self.journal.cancel(self.org, self.keys[key])) == build.open
-        if build.open and not build.stop:
-            build.stop, build.state = True, "stopping"
-            build.tell("build.stopping")
-            for name, task in build.tasks.items():
-                if task.state in ("waiting", "ready"):
-                    build.end(name, "cancelled")
-            build.finish()
+        build.cancel()
 
     @invariant()
     def they_agree(self) -> None:
@@ -334,7 +329,13 @@ class JournalMachine(RuleBasedStateMachine):
                 )
 
 
-def check(url: str, examples: int, connect: Callable[[str], Any], journal: Callable[[Any], Any]) -> None:
+def check(
+    url: str,
+    examples: int,
+    connect: Callable[[str], Any],
+    journal: Callable[[Any], Any],
+    kind: type[JournalMachine] = JournalMachine,
+) -> None:
     """Drive the machine over the database for some examples. Raises AssertionError with a short history."""
     from hypothesis import HealthCheck, Phase, settings
     from hypothesis.stateful import run_state_machine_as_test
@@ -344,7 +345,7 @@ def check(url: str, examples: int, connect: Callable[[str], Any], journal: Calla
         runner.run(connection.execute(CLOCK))
         machine = type(
             "Machine",
-            (JournalMachine,),
+            (kind,),
             {"connection": connection, "journal": journal(connection), "run": staticmethod(runner.run)},
         )
         try:

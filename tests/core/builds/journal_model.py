@@ -30,6 +30,8 @@ class Build:
         self.tasks: dict[str, Task] = {}
         self.events: Counter[tuple[str, str | None, int | None]] = Counter({("build.created", None, None): 1})
         self.agents, self.stop, self.state = 0, False, "queued"
+        self.decided: bool | None = None
+        """The answer to the last halt."""
         plan = Task(NewTask(id="plan", agent="planner"), set(), 0, None, None)
         plan.state = "ready"
         self.tasks["plan"] = plan
@@ -37,6 +39,57 @@ class Build:
     @property
     def open(self) -> bool:
         return self.state not in ("passed", "failed", "cancelled")
+
+    @property
+    def held(self) -> bool:
+        return self.state in ("paused", "halted")
+
+    def pace(self) -> str:
+        plan = self.tasks["plan"]
+        return "running" if plan.state == "done" else "planning" if plan.fence else "queued"
+
+    def pause(self) -> str:
+        """changed, same or refused, as the journal answers."""
+        if self.state in ("queued", "planning", "running"):
+            self.state = "paused"
+            self.tell("build.paused")
+            return "changed"
+        return "same" if self.state == "paused" else "refused"
+
+    def resume(self) -> str:
+        if self.state == "paused":
+            self.state = self.pace()
+            self.tell("build.resumed")
+            return "changed"
+        return "same" if self.state in ("queued", "planning", "running") else "refused"
+
+    def halt(self, task: str) -> bool:
+        if not self.open or self.stop:
+            return False
+        self.state, self.decided = "halted", None
+        self.tell("build.halted", task)
+        return True
+
+    def decide(self, approve: bool) -> str:
+        if self.state != "halted":
+            return "same" if self.decided == approve else "refused"
+        self.tell("build.decided")
+        self.decided = approve
+        if approve:
+            self.state = self.pace()
+            self.finish()
+        else:
+            self.cancel()
+        return "changed"
+
+    def cancel(self) -> None:
+        if self.open and not self.stop:
+            self.stop, self.state = True, "stopping"
+            self.tell("build.stopping")
+            for name, task in self.tasks.items():
+                if task.state in ("waiting", "ready"):
+                    self.end(name, "cancelled")
+            self.finish()
 
     def tell(self, kind: str, task: str | None = None, fence: int | None = None) -> None:
         self.events[kind, task, fence] += 1
@@ -72,7 +125,7 @@ class Build:
                 moved = True
 
     def finish(self) -> None:
-        if self.open and all(t.state in ENDED for t in self.tasks.values()):
+        if self.open and self.state != "halted" and all(t.state in ENDED for t in self.tasks.values()):
             broken = any(t.state != "done" and not t.new.optional for t in self.tasks.values())
             self.state = "cancelled" if self.stop else "failed" if broken else "passed"
             self.tell("build.ended")
@@ -90,7 +143,7 @@ class Build:
                 heir.parents.add(new.id)
         self.agents += agents
         if parent == "plan":
-            self.state = "running"
+            self.state = self.state if self.held else "running"
             self.tell("build.planned", "plan")
         return True
 

@@ -60,8 +60,35 @@ MUTANTS: dict[str, tuple[str, str, str]] = {
     "builds never end": ("03", "and open and unfinished = 0", "and open and unfinished = -1"),
 }
 
+CONTROL: dict[str, tuple[str, str, str]] = {
+    "a held build is handed out": ("06", "and state in ('queued', 'planning', 'running')", ""),
+    "a halted build ends by itself": ("03", " and state <> 'halted'", ""),
+    "a plan lifts a pause": ("04", "p_parent = 'plan' and held_at is null", "p_parent = 'plan'"),
+    "a pause is told twice": ("08", "if v_state in ('queued',", "if v_state in ('paused', 'queued',"),
+    "a halt is lifted without a decision": (
+        "08",
+        "if v_state = 'paused' then",
+        "if v_state in ('paused', 'halted') then",
+    ),
+    "a decision is taken without a halt": (
+        "08",
+        "if v_state <> 'halted' then",
+        "if v_state not in ('halted', 'running') then",
+    ),
+    "what goes on is always running": (
+        "08",
+        "when fence > 0 then 'planning' else 'queued' end",
+        "else 'running' end",
+    ),
+    "a stopped build is halted": (
+        "08",
+        "where id = p_build and open and not stop;",
+        "where id = p_build and open;",
+    ),
+}
+"""Caught by the machine that has people at it."""
 
-ALWAYS = frozenset(list(MUTANTS)[:6]) | {"waiting tasks are handed out"}
+ALWAYS = frozenset([*list(MUTANTS)[:6], *list(CONTROL)[:2]]) | {"waiting tasks are handed out"}
 """The classic ones, in every run; ``make verify`` runs them all."""
 
 
@@ -69,13 +96,19 @@ def test_the_journal_agrees_with_its_model(model: ModuleType, journal_url: str) 
     model.check(journal_url, 150, asyncpg.connect, Journal)
 
 
+def test_people_at_it_agree_with_the_model(model: ModuleType, journal_url: str) -> None:
+    model.check(journal_url, 150, asyncpg.connect, Journal, model.ControlMachine)
+
+
 @pytest.mark.parametrize(
-    "name", [name if name in ALWAYS else pytest.param(name, marks=pytest.mark.slow) for name in MUTANTS]
+    "name",
+    [name if name in ALWAYS else pytest.param(name, marks=pytest.mark.slow) for name in (*MUTANTS, *CONTROL)],
 )
 def test_a_mutant_is_caught(
     name: str, model: ModuleType, make_database: DatabaseFactory, scripts: Callable[..., Awaitable[None]]
 ) -> None:
-    file, rule, mutation = MUTANTS[name]
+    file, rule, mutation = {**MUTANTS, **CONTROL}[name]
+    machine = model.ControlMachine if name in CONTROL else model.JournalMachine
     changed: list[str] = []
 
     def change(script: str, text: str) -> str:
@@ -89,6 +122,6 @@ def test_a_mutant_is_caught(
         run_apart(lambda: scripts(url, change))
         assert changed, "the rule is no longer spelt like this"
         with pytest.raises((AssertionError, asyncpg.PostgresError, FactoryError)):
-            model.check(url, EXAMPLES, asyncpg.connect, Journal)
+            model.check(url, EXAMPLES, asyncpg.connect, Journal, machine)
     finally:
         make_database.drop(url)

@@ -62,20 +62,21 @@ begin
     end loop;
 end $$;
 
--- Ends those of the builds that have nothing left to do. The caller holds their locks.
+-- Ends those of the builds that have nothing left to do. The caller holds their locks. A halted build waits for the
+-- decision even so.
 create function journal.finish(p_build uuid[], p_now timestamptz) returns void
 language plpgsql as $$
 begin
     -- Most calls end here; planning the statement below costs more than this look.
-    if not exists (select from build where id = any (p_build) and open and unfinished = 0) then
+    if not exists (select from build where id = any (p_build) and open and unfinished = 0 and state <> 'halted') then
         return;
     end if;
     with over as (
         select id, org_id, next_seq,
             case when stop then 'cancelled' when broken > 0 then 'failed' else 'passed' end as state
-        from build where id = any (p_build) and open and unfinished = 0
+        from build where id = any (p_build) and open and unfinished = 0 and state <> 'halted'
     ), ended as (
-        update build b set state = o.state, open = false, ended_at = p_now, next_seq = b.next_seq + 1
+        update build b set state = o.state, open = false, held_at = null, ended_at = p_now, next_seq = b.next_seq + 1
         from over o where b.id = o.id
     )
     insert into event (build_id, seq, org_id, kind, at, body)

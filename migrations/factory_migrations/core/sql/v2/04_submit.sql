@@ -8,9 +8,9 @@ declare
     v_now timestamptz := factory_now();
 begin
     insert into build (id, org_id, idem_key, spec_digest, options, next_seq, tasks, unfinished, ready, max_agents,
-        max_depth, weight, vt, drop_at, deadline_at, created_at)
+        max_depth, weight, vt, max_seconds, drop_at, deadline_at, created_at)
     select p_build, p_org, p_key, p_spec, p_options, 2, 1, 1, 1, p_max_agents, p_max_depth, o.weight,
-        coalesce((select min(b.vt) from build b where b.open), 0),
+        coalesce((select min(b.vt) from build b where b.open), 0), p_max_seconds,
         v_now + p_max_seconds * interval '0.8 seconds', v_now + p_max_seconds * interval '1 second', v_now
     from organisation o where o.id = p_org
     on conflict (org_id, idem_key) do nothing;
@@ -111,7 +111,7 @@ begin
     update build set tasks = tasks + jsonb_array_length(v_tasks), unfinished = unfinished + jsonb_array_length(v_tasks),
         agents = agents + (
             select count(*) from jsonb_array_elements(v_tasks) x where x ->> 'agent' not in ('barrier', 'coordinator')),
-        state = case when p_parent = 'plan' then 'running' else state end,
+        state = case when p_parent = 'plan' and held_at is null then 'running' else state end,
         next_seq = next_seq + (p_parent = 'plan')::integer
     where id = p_build;
     if p_parent = 'plan' then

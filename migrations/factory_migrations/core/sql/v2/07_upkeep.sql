@@ -114,7 +114,7 @@ declare
 begin
     for v_id, v_last in
         select id, deadline_at is not null and deadline_at <= v_now from build
-        where open and not stop and (drop_at <= v_now or deadline_at <= v_now) order by id for update skip locked
+        where open and not stop and held_at is null and (drop_at <= v_now or deadline_at <= v_now) order by id for update skip locked
     loop
         update build set drop_at = null, deadline_at = case when not v_last then deadline_at end,
             reason = case when v_last then 'its time was up' else reason end
@@ -152,7 +152,7 @@ begin
     if not found or not v_build.open or v_build.stop then
         return v_build.open;
     end if;
-    update build set stop = true, state = 'stopping', reason = p_reason, next_seq = next_seq + 1 where id = p_build;
+    update build set stop = true, state = 'stopping', held_at = null, reason = p_reason, next_seq = next_seq + 1 where id = p_build;
     insert into event (build_id, seq, org_id, kind, at, body)
     values (p_build, v_build.next_seq, p_org, 'build.stopping', v_now, jsonb_build_object('reason', p_reason));
     select array_agg(id order by n) into v_task from task where build_id = p_build and state in ('waiting', 'ready');

@@ -1,0 +1,58 @@
+"""What people decide about builds: to stop for a while, to go on, to judge what was found.
+
+Every call may be repeated when its answer was lost: what is as asked already is left as it is.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+from uuid import UUID
+
+from factory_core.builds.errors import BuildMissing, BuildUnready
+from factory_core.contracts.events import BuildState
+
+if TYPE_CHECKING:
+    from factory_core.kernel.database import Connection, Pool
+
+__all__ = ["LONGEST_WORD", "Control"]
+
+LONGEST_WORD = 2000
+"""Characters kept of a reason or a note."""
+
+
+class Control:
+    """Writes decisions to the journal. ``by`` is who made them, in words a person reads."""
+
+    def __init__(self, source: Pool | Connection) -> None:
+        self._source = source
+
+    async def pause(self, org: UUID, build: UUID, *, by: str = "", reason: str = "") -> bool:
+        """Start nothing new; what runs ends and is kept. False: it was paused. Raises BuildMissing, BuildUnready."""
+        query = "select * from journal.pause($1, $2, $3, $4)"
+        return await self._ask("paused", query, org, build, _clean(by), _clean(reason))
+
+    async def resume(self, org: UUID, build: UUID, *, by: str = "") -> bool:
+        """Let a paused build go on; the pause is none of its time. False: it was not paused.
+
+        Raises BuildMissing, and BuildUnready for one that has ended, stops, or waits for a decision."""
+        return await self._ask("resumed", "select * from journal.resume($1, $2, $3)", org, build, _clean(by))
+
+    async def decide(self, org: UUID, build: UUID, *, approve: bool, by: str = "", note: str = "") -> bool:
+        """Answer a halt: the build goes on, or is cancelled. False: this was the answer already.
+
+        Raises BuildMissing, and BuildUnready when nothing waits for a decision."""
+        query = "select * from journal.decide($1, $2, $3, $4, $5)"
+        return await self._ask("decided on", query, org, build, approve, _clean(by), _clean(note))
+
+    async def _ask(self, what: str, query: str, org: UUID, build: UUID, *facts: Any) -> bool:
+        row = await self._source.fetchrow(query, org, build, *facts)
+        if row is None:
+            raise BuildMissing(build)
+        if row["verdict"] == "refused":
+            raise BuildUnready(build, BuildState(row["state"]), what)
+        return row["verdict"] == "changed"
+
+
+def _clean(text: str) -> str:
+    """What PostgreSQL can hold, and not more of it than anyone reads."""
+    return text.replace("\0", "\ufffd")[:LONGEST_WORD]

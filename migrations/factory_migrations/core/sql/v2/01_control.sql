@@ -1,0 +1,11 @@
+-- Builds that stand still, and builds that are run again.
+--
+-- held_at: since when the build stands still (paused or halted); that time is none of its max_build_time.
+-- max_seconds: its max_build_time in seconds, so that a build that is reopened gets all of it again.
+-- first_fence: what the fences of new tasks start after. It is raised when tasks are taken away, so that a task of the
+-- same name made later never meets a report of the old one.
+alter table build
+    add column held_at timestamptz,
+    add column max_seconds double precision,
+    add column first_fence integer not null default 0;
+update build set max_seconds = extract(epoch from deadline_at - created_at) where deadline_at is not null;
