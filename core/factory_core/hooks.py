@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Boot", "hookimpl", "hookspec"]
 
+# A hook's specification has no body: pluggy reads its name and arguments, and plugins return the values. Each says so to
+# the type checker with "ignore[empty-body]".
 hookspec = pluggy.HookspecMarker("factory")
 hookimpl = pluggy.HookimplMarker("factory")
 

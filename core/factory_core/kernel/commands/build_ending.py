@@ -12,6 +12,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from factory_core.builds.harvest.report import GateRow, RequirementRow
 from factory_core.builds.progress import Progress
 from factory_core.builds.service import BuildService
 from factory_core.contracts.events import BuildState
@@ -29,20 +30,6 @@ _STYLES = {
 LONGEST_TABLE = 40
 
 
-class RequirementLine(Struct, frozen=True, kw_only=True):
-    id: str
-    text: str
-    state: str
-    evidence: tuple[str, ...]
-
-
-class GateLine(Struct, frozen=True, kw_only=True):
-    name: str
-    passed: bool
-    figure: str
-    limit: str
-
-
 class Ending(Struct, frozen=True, kw_only=True):
     """What the command prints and exits with. ``gaps`` counts what is stubbed or not understood."""
 
@@ -51,8 +38,8 @@ class Ending(Struct, frozen=True, kw_only=True):
     exit_code: int
     reasons: tuple[str, ...] = ()
     files: tuple[str, ...] = ()
-    requirements: tuple[RequirementLine, ...] = ()
-    gates: tuple[GateLine, ...] = ()
+    requirements: tuple[RequirementRow, ...] = ()
+    gates: tuple[GateRow, ...] = ()
     counts: dict[str, int] = {}
     gaps: int = 0
 
@@ -75,8 +62,8 @@ async def conclude(service: BuildService, identity: UUID, progress: Progress, ou
         exit_code=_exit_code(progress.state, environment=environment),
         reasons=tuple(dict.fromkeys(f"{row.id}: {row.reason}" for row in failures)),
         files=tuple(files),
-        requirements=msgspec.convert(report.get("requirements", ()), tuple[RequirementLine, ...]),
-        gates=msgspec.convert(report.get("gates", ()), tuple[GateLine, ...]),
+        requirements=msgspec.convert(report.get("requirements", ()), tuple[RequirementRow, ...]),
+        gates=msgspec.convert(report.get("gates", ()), tuple[GateRow, ...]),
         counts={state: nodes.count(state) for state in sorted(set(nodes))},
         gaps=sum(state in ("stubbed", "not understood") for state in nodes),
     )

@@ -115,7 +115,9 @@ class BuildWatch:
         """Ctrl-C: once is a question, in a pipe it is the answer."""
         self._interrupted.clear()
         face.close()
-        if sys.stdin.isatty() and not await asyncio.to_thread(_wants_to_cancel):
+        cancels = not sys.stdin.isatty() or await asyncio.to_thread(_wants_to_cancel)
+        face.reopen()
+        if not cancels:
             face.note(f"The build goes on. Leave with Ctrl-\\ and come back: studio builds attach {identity}")
             return
         face.note("cancelling; what is finished stays remembered, so the same command resumes there")

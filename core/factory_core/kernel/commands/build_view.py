@@ -46,7 +46,13 @@ class BuildFace(Protocol):
         """Something about the command itself, not the build."""
         ...
 
-    def close(self) -> None: ...
+    def close(self) -> None:
+        """Leave the terminal to others."""
+        ...
+
+    def reopen(self) -> None:
+        """Take it back."""
+        ...
 
 
 def _line(event: Event, progress: Progress) -> tuple[str, str] | None:
@@ -76,6 +82,9 @@ class JsonFace:
     def note(self, message: str) -> None:
         sys.stderr.write(message + "\n")
 
+    def reopen(self) -> None:
+        return None
+
     def close(self) -> None:
         return None
 
@@ -101,6 +110,9 @@ class PlainFace:
 
     def note(self, message: str) -> None:
         self._console.print(Text(message))
+
+    def reopen(self) -> None:
+        return None
 
     def close(self) -> None:
         return None
@@ -131,7 +143,11 @@ class LiveFace:
         self._live.update(self._picture(progress))
 
     def note(self, message: str) -> None:
-        self._log.append(Text(message, style="bold yellow"))
+        # Above the picture, where it stays.
+        self._live.console.print(Text(message, style="bold yellow"))
+
+    def reopen(self) -> None:
+        self._live.start(refresh=True)
 
     def close(self) -> None:
         self._live.stop()
