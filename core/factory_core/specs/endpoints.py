@@ -106,15 +106,20 @@ def read_body(endpoint: Endpoint, tree: Tree, desk: Desk) -> Endpoint:
 
 
 def claim(endpoint: Endpoint, tree: Tree, mapping: Mapping, desk: Desk) -> None:
-    """What was read became the endpoint; other keys stay *not understood*."""
+    """What was read became the endpoint; other keys stay *not understood*. All that stands below one that answers 501 is
+    stubbed with it."""
     part = f"endpoint:{endpoint.method} {endpoint.path}"
-    if isinstance(tree, Scalar) or not (mapping.entries or (isinstance(tree, Sequence) and tree.items)):
+    stub = endpoint.call is CrudCall.STUB
+    if stub:
+        desk.notes.claim(tree, part)
+    elif isinstance(tree, Scalar) or not (mapping.entries or (isinstance(tree, Sequence) and tree.items)):
         desk.notes.claim(tree, part)
     for entry in mapping.entries:
         if entry.key.text in KEYS and (endpoint.entity or entry.key.text not in DOES):
             desk.notes.claim(entry.value, part)
         elif entry.key.text not in KEYS and not endpoint.name:
-            desk.notes.unknown(entry, KEYS, "an endpoint")
+            fate = "this one will answer 501" if stub else "it is kept as not understood"
+            desk.notes.unknown(entry, KEYS, "an endpoint", fate)
 
 
 def read_roles(tree: Tree | None, desk: Desk) -> tuple[str, ...]:

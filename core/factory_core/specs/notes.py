@@ -86,12 +86,14 @@ class Notes:
             if value is not None:
                 self.claim(value, part)
 
-    def unknown(self, entry: Entry, known: Iterable[str], where: str) -> None:
-        """Warn of a key that means nothing here; it stays *not understood*."""
+    def unknown(
+        self, entry: Entry, known: Iterable[str], where: str, fate: str = "it is kept as not understood"
+    ) -> None:
+        """Warn of a key that means nothing here, and of what becomes of it."""
         known = sorted(known)
         self.warn(
             "unknown-key",
-            f"{quote(entry.key.text)} means nothing in {where}; it is kept as not understood.",
+            f"{quote(entry.key.text)} means nothing in {where}; {fate}.",
             entry.key,
             nearest(entry.key.text, known) or f"Known here: {', '.join(known)}.",
         )
