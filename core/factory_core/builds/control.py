@@ -1,14 +1,15 @@
-"""What people decide about builds: to stop for a while, to go on, to judge what was found.
+"""What people decide about builds: to stop for a while, to go on, to judge what was found, to run parts again.
 
 Every call may be repeated when its answer was lost: what is as asked already is left as it is.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
-from factory_core.builds.errors import BuildMissing, BuildUnready
+from factory_core.builds.errors import BuildMissing, BuildUnready, TaskMissing
 from factory_core.contracts.events import BuildState
 
 if TYPE_CHECKING:
@@ -44,13 +45,36 @@ class Control:
         query = "select * from journal.decide($1, $2, $3, $4, $5)"
         return await self._ask("decided on", query, org, build, approve, _clean(by), _clean(note))
 
+    async def retry(self, org: UUID, build: UUID, *, tasks: Sequence[str] = (), by: str = "") -> bool:
+        """Run these tasks again, and all that follows from them; without names all that did not end well.
+
+        A build that failed or was cancelled is opened again. False: that was asked before and is under way.
+        Raises BuildMissing, TaskMissing, and BuildUnready where nothing can be retried."""
+        query = "select * from journal.retry($1, $2, $3, $4)"
+        names = sorted({_clean(task) for task in tasks}) or None
+        return await self._ask("retried", query, org, build, names, _clean(by))
+
     async def _ask(self, what: str, query: str, org: UUID, build: UUID, *facts: Any) -> bool:
         row = await self._source.fetchrow(query, org, build, *facts)
         if row is None:
             raise BuildMissing(build)
-        if row["verdict"] == "refused":
-            raise BuildUnready(build, BuildState(row["state"]), what)
+        _refuse(build, row["verdict"], row["state"], what)
         return row["verdict"] == "changed"
+
+
+def _refuse(build: UUID, verdict: str, state: str, what: str) -> None:
+    """The error that a verdict of the journal stands for, if it is one."""
+    match verdict:
+        case "missing":
+            raise TaskMissing(build, state)
+        case "done":
+            raise BuildUnready(
+                build, BuildState(state), f"{what} from a task that is done before it has ended"
+            )
+        case "refused":
+            raise BuildUnready(build, BuildState(state), what)
+        case _:
+            return
 
 
 def _clean(text: str) -> str:

@@ -7,7 +7,7 @@ from uuid import UUID
 from factory_core.contracts.events import BuildState
 from factory_core.errors import FactoryError
 
-__all__ = ["BuildMissing", "BuildUnready", "IdempotencyConflict", "OrganisationMissing"]
+__all__ = ["BuildMissing", "BuildUnready", "IdempotencyConflict", "OrganisationMissing", "TaskMissing"]
 
 _NEXT_STEPS = {
     BuildState.PAUSED: "Resume it first.",
@@ -39,8 +39,22 @@ class BuildUnready(FactoryError):
     def __init__(self, build: UUID, state: BuildState, what: str) -> None:
         self.build = build
         self.state = state
-        step = _NEXT_STEPS.get(state, "Nothing is to be done.")
+        step = _NEXT_STEPS.get(state, "Nothing asks for it.")
         super().__init__(f"Build {build} is {state.value} and cannot be {what}. {step}")
+
+
+class TaskMissing(FactoryError):
+    """No such task in the build's plan."""
+
+    status = 404
+    exit_code = 64
+
+    def __init__(self, build: UUID, task: str) -> None:
+        self.build = build
+        self.task = task
+        super().__init__(
+            f"Build {build} has no task {task!r}. Its tasks are in 'studio builds show {build} --json'."
+        )
 
 
 class OrganisationMissing(FactoryError):

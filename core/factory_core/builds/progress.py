@@ -31,6 +31,7 @@ _HELD: dict[str, BuildState] = {
     EventKind.BUILD_STOPPING: BuildState.STOPPING,
 }
 """What holds a build until somebody says otherwise."""
+_UNDONE = frozenset({EventKind.TASK_RESET, EventKind.TASK_REMOVED})
 _OVER = frozenset(
     {TaskState.DONE, TaskState.FAILED, TaskState.CANCELLED, TaskState.QUARANTINED, TaskState.SKIPPED}
 )
@@ -73,6 +74,8 @@ class Progress:
         after = _AFTER.get(event.kind)
         if after is not None and event.task is not None and self.states.get(event.task) not in _OVER:
             self.states[event.task] = after
+        elif event.kind in _UNDONE and event.task is not None:
+            self._forget(event.kind, event.task, event.fence)
 
     def _apply_to_build(self, event: Event) -> None:
         if event.kind == EventKind.BUILD_ENDED:
@@ -83,10 +86,21 @@ class Progress:
             self.reason = str(event.body.get("reason", ""))
         elif event.kind in (EventKind.BUILD_RESUMED, EventKind.BUILD_DECIDED):
             self.state, self.reason = self._pace(), ""
+        elif event.kind == EventKind.BUILD_RETRIED and self.ended:
+            self.state, self.reason = BuildState.RUNNING, ""
         elif event.kind == EventKind.BUILD_PLANNED and self.state not in _HELD.values():
             self.state = BuildState.RUNNING
         elif event.kind == EventKind.TASK_STARTED and self.state is BuildState.QUEUED:
             self.state = BuildState.PLANNING
+
+    def _forget(self, kind: str, task: str, fence: int | None) -> None:
+        """The task runs again, or is gone."""
+        if kind == EventKind.TASK_RESET and (fence or task != PLAN_TASK):
+            self.states[task] = TaskState.WAITING
+        else:
+            self.states.pop(task, None)
+        if task == PLAN_TASK and self.state is BuildState.RUNNING:
+            self.state = self._pace()
 
     def _pace(self) -> BuildState:
         """The state of a build that goes on: it follows from its first task."""

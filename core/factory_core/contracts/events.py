@@ -52,6 +52,8 @@ class EventKind(StrEnum):
     """A task found what a person must judge: ``reason``."""
     BUILD_DECIDED = "build.decided"
     """``decision`` (approved, rejected), ``by``, ``note``."""
+    BUILD_RETRIED = "build.retried"
+    """``tasks`` (null: all that did not end well), ``by``. What is run again follows, task by task."""
     BUILD_STOPPING = "build.stopping"
     BUILD_ENDED = "build.ended"
     TASK_STARTED = "task.started"
@@ -62,6 +64,10 @@ class EventKind(StrEnum):
     TASK_QUARANTINED = "task.quarantined"
     TASK_CANCELLED = "task.cancelled"
     TASK_SKIPPED = "task.skipped"
+    TASK_RESET = "task.reset"
+    """It will be run again; its result is void."""
+    TASK_REMOVED = "task.removed"
+    """It was spawned by a task that is run again, which will spawn it anew."""
 
 
 class Event(Struct, frozen=True, kw_only=True):

@@ -9,7 +9,7 @@ from hypothesis.stateful import initialize, precondition, rule
 from journal_machine import JournalMachine, check, children
 
 from factory_core.builds.errors import BuildUnready
-from factory_core.builds.schemas import Completion
+from factory_core.builds.schemas import Completion, CompletionKind
 
 __all__ = ["ControlMachine", "JournalMachine", "check"]
 
@@ -39,8 +39,8 @@ class ControlMachine(JournalMachine):
     def verdict(self, call: Any) -> str:
         try:
             return "changed" if self.run(call) else "same"
-        except BuildUnready:
-            return "refused"
+        except BuildUnready as error:
+            return "done" if "is done" in str(error) else "refused"
 
     @rule(key=_keys)
     def pause(self, key: str) -> None:
@@ -70,3 +70,21 @@ class ControlMachine(JournalMachine):
         build = self.keys[key]
         call = self.journal.control.decide(self.org, build, approve=approve)
         assert self.verdict(call) == self.builds[build].decide(approve)
+
+    @rule(key=_keys, data=st.data())
+    @precondition(lambda self: any(not build.open for build in self.builds.values()))
+    def retry(self, key: str, data: st.DataObject) -> None:
+        build = self.keys[key]
+        names = data.draw(st.none() | st.sampled_from(sorted(self.builds[build].tasks)).map(lambda x: [x]))
+        call = self.journal.control.retry(self.org, build, tasks=names or ())
+        assert self.verdict(call) == self.builds[build].retry(names, self.now)
+
+    @rule(key=_keys)
+    @precondition(lambda self: any(build.retried for build in self.builds.values()))
+    def fail(self, key: str) -> None:
+        """Everything that runs in a build fails, so that there is something to retry."""
+        build, worker = self.keys[key], next(iter(self.workers))
+        ended = Completion(kind=CompletionKind.FAILED, reason="why")
+        keys = [k for k in self.reportable(live=True) if k[0] == build]
+        reports = [self.report_of(k, ended) for k in keys]
+        self.take_turn(worker, int(self.workers[worker][0]) + 1, reports, [ended] * len(keys), 0, True)

@@ -149,8 +149,8 @@ class JournalMachine(RuleBasedStateMachine):
 
     def reportable(self, *, live: bool) -> list[tuple[Any, str, int]]:
         """The attempts that run, or those whose task runs again without them."""
-        tasks = [(key, self.builds[key[0]].tasks[key[1]]) for key in self.given]
-        return [key for key, t in tasks if t.state == "running" and (t.fence == key[2]) == live]
+        tasks = [(key, self.builds[key[0]].tasks.get(key[1])) for key in self.given]
+        return [key for key, t in tasks if t and t.state == "running" and (t.fence == key[2]) == live]
 
     @rule()
     @precondition(lambda self: self.sent is not None and self.sent[0] in self.workers)
@@ -167,7 +167,8 @@ class JournalMachine(RuleBasedStateMachine):
         new = tick > beat[0]
         beat[:] = [max(beat[0], tick), self.now]
         seen: set[Any] = set()
-        before = {k: self.builds[k[0]].tasks[k[1]].accepted for k in (r.key for r in reports)}
+        tasks = {r.key: self.builds[r.build].tasks.get(r.task) for r in reports}
+        before = {key: task.accepted if task else None for key, task in tasks.items()}
         assert len(turn.seqs) == len(reports)
         for report, completion, seq in zip(reports, done, turn.seqs, strict=True):
             build = self.builds[report.build]
@@ -186,11 +187,10 @@ class JournalMachine(RuleBasedStateMachine):
             build.settle(self.now)
             build.finish()
         for key in held:
-            task, build = self.builds[key[0]].tasks[key[1]], self.builds[key[0]]
-            mine = (
-                task.state == "running" and task.fence == key[2] and task.worker == worker and not build.stop
-            )
-            assert mine == (key not in turn.revoked)
+            build = self.builds[key[0]]
+            task = build.tasks.get(key[1])
+            held_still = task and (task.state, task.fence, task.worker) == ("running", key[2], worker)
+            assert (bool(held_still) and not build.stop) == (key not in turn.revoked)
         self.check_started(turn, worker, tick, new=new, want=want, scan=scan, reported=seen)
 
     def check_started(

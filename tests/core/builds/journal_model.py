@@ -32,6 +32,11 @@ class Build:
         self.agents, self.stop, self.state = 0, False, "queued"
         self.decided: bool | None = None
         """The answer to the last halt."""
+        self.finders: set[str] = set()
+        """Who halted it and was not approved."""
+        self.retried: list[list[str] | None] = []
+        """What was asked to be retried last, if anything was."""
+        self.first_fence = 0
         plan = Task(NewTask(id="plan", agent="planner"), set(), 0, None, None)
         plan.state = "ready"
         self.tasks["plan"] = plan
@@ -67,6 +72,7 @@ class Build:
         if not self.open or self.stop:
             return False
         self.state, self.decided = "halted", None
+        self.finders.add(task)
         self.tell("build.halted", task)
         return True
 
@@ -76,11 +82,69 @@ class Build:
         self.tell("build.decided")
         self.decided = approve
         if approve:
+            self.finders.clear()
             self.state = self.pace()
             self.finish()
         else:
             self.cancel()
         return "changed"
+
+    def retry(self, names: list[str] | None, now: float) -> str:
+        if names and any(name not in self.tasks for name in names):
+            return "missing"
+        bad = {name for name, task in self.tasks.items() if task.state in ENDED - {"done"}}
+        roots = bad if names is None else set(names) & (bad if self.open else set(self.tasks))
+        roots |= self.above(roots) & bad
+        if not self.open:
+            roots |= self.finders & set(self.tasks)
+        if self.state in ("passed", "stopping") or not roots:
+            if self.state == "stopping":
+                return "refused"
+            if self.retried == [names]:
+                return "same"
+            if not self.open or names is None:
+                return "refused"
+            return "done" if any(self.tasks[name].state == "done" for name in names) else "same"
+        self.tell("build.retried")
+        self.retried = [names]
+        self.rewind(roots)
+        if not self.open:
+            self.stop, self.state = False, self.pace()
+        self.settle(now)
+        self.finish()
+        return "changed"
+
+    def above(self, names: set[str]) -> set[str]:
+        found = set(names)
+        while more := {p for name in found for p in self.tasks[name].parents} - found:
+            found |= more
+        return found
+
+    def below(self, names: set[str]) -> set[str]:
+        found = set(names)
+        while more := {n for n, t in self.tasks.items() if t.parents & found or t.parent in found} - found:
+            found |= more
+        return found
+
+    def rewind(self, roots: set[str]) -> None:
+        again = self.below(roots)
+        gone = {name for name in again if self.tasks[name].parent in again}
+        for name in again:
+            task = self.tasks[name]
+            if name in gone:
+                self.tell("task.removed", name, task.fence)
+                self.agents -= task.new.agent != "barrier"
+                self.first_fence = max(self.first_fence, task.fence)
+            elif task.state not in ("waiting", "ready"):
+                self.tell("task.reset", name, task.fence)
+        for name in gone:
+            del self.tasks[name]
+        for task in self.tasks.values():
+            task.parents -= gone
+        for name in again - gone:
+            task = self.tasks[name]
+            task.state, task.tries, task.crashes, task.worker, task.run_at = "waiting", 0, 0, None, None
+            task.armed = False
 
     def cancel(self) -> None:
         if self.open and not self.stop:
@@ -138,7 +202,9 @@ class Build:
         waiting = [t for t in self.tasks.values() if parent in t.parents and t.state == "waiting"]
         for new in done.tasks:
             parents = {e.parent for e in done.edges if e.child == new.id}
-            self.tasks[new.id] = Task(new, parents, depth, parent, now + new.delay if new.delay else None)
+            task = Task(new, parents, depth, parent, now + new.delay if new.delay else None)
+            task.fence = self.first_fence
+            self.tasks[new.id] = task
             for heir in waiting if new.joined else ():
                 heir.parents.add(new.id)
         self.agents += agents

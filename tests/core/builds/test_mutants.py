@@ -85,6 +85,27 @@ CONTROL: dict[str, tuple[str, str, str]] = {
         "where id = p_build and open and not stop;",
         "where id = p_build and open;",
     ),
+    "a retry opens what has passed": (
+        "09",
+        "v_build.state in ('passed', 'stopping')",
+        "v_build.state = 'stopping'",
+    ),
+    "what follows from a retried task stays": (
+        "09",
+        "text[] := journal.below(p_build, p_roots)",
+        "text[] := p_roots",
+    ),
+    "what a retried task spawned stays": ("09", "and parent = any (v_again);", "and false;"),
+    "spawned again, a task counts its fences anew": ("04", "v_build.first_fence,", "0,"),
+    "retried tasks wait for nobody": ("09", "(p.id = any (v_again) or p.state in", "(p.state in"),
+    "a retried task keeps its tries": ("09", "tries = 0, crashes = 0,", "crashes = 0,"),
+    "a retry leaves what made its task be skipped": (
+        "09",
+        "v_roots || journal.culprits(p_build, v_roots)",
+        "v_roots",
+    ),
+    "a retry approves a finding": ("09", "v_roots || journal.unapproved(p_build)", "v_roots"),
+    "a retried build is still stopping": ("09", "open = true, stop = false,", "open = true,"),
 }
 """Caught by the machine that has people at it."""
 

@@ -16,7 +16,8 @@ from factory_core.contracts.plan import Plan, PlannedTask, Quote
 BUILD = UUID(int=1)
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
 NAMES = ("a", "b", "gate")
-TASK_KINDS = [kind for kind in EventKind if kind.startswith("task.")]
+UNDONE = {EventKind.TASK_RESET, EventKind.TASK_REMOVED}
+TASK_KINDS = [kind for kind in EventKind if kind.startswith("task.") and kind not in UNDONE]
 
 
 def event(seq: int, kind: str, task: str | None = None, **body: object) -> Event:
@@ -102,3 +103,17 @@ def test_what_was_cancelled_is_over_but_not_done(progress: Progress) -> None:
     progress.apply(event(2, EventKind.TASK_CANCELLED, "b"))
     (phase,) = progress.phases()
     assert (phase.over, phase.done, phase.failed) == (2, 1, 0)
+
+
+@pytest.mark.parametrize("kind", sorted(UNDONE))
+def test_only_what_is_retried_can_end_twice(kind: EventKind) -> None:
+    folded = Progress()
+    folded.apply(event(1, EventKind.TASK_FAILED, "a"))
+    folded.apply(event(2, EventKind.BUILD_ENDED, state="failed"))
+    folded.apply(event(3, EventKind.BUILD_RETRIED))
+    folded.apply(event(4, kind, "a"))
+    assert folded.states.get("a", TaskState.WAITING) is TaskState.WAITING
+    assert not folded.ended
+    folded.apply(event(5, EventKind.TASK_STARTED, "a"))
+    folded.apply(event(6, EventKind.TASK_DONE, "a"))
+    assert folded.states["a"] is TaskState.DONE

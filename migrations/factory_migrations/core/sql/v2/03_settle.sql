@@ -26,7 +26,7 @@ declare
 begin
     while p_hits is not null loop
         with hit as (
-            select h.build_id, h.task, t.org_id, t.outs, t.need - h.n as need, t.optional, x.state,
+            select h.build_id, h.task, t.org_id, t.outs, t.fence, t.need - h.n as need, t.optional, x.state,
                 x.state in ('skipped', 'done') as ended, b.next_seq
             from unnest(p_hits) h
             join task t on t.build_id = h.build_id and t.id = h.task and t.state = 'waiting'
@@ -46,7 +46,7 @@ begin
             from numbered s where t.build_id = s.build_id and t.id = s.task
         ), told as (
             insert into event (build_id, seq, org_id, kind, task, fence, at)
-            select build_id, seq, org_id, 'task.' || state, task, 0, p_now from numbered where ended
+            select build_id, seq, org_id, 'task.' || state, task, fence, p_now from numbered where ended
         ), counted as (
             update build b set next_seq = b.next_seq + s.ended, unfinished = b.unfinished - s.ended,
                 ready = b.ready + s.ready, broken = b.broken + s.broken

@@ -89,9 +89,9 @@ begin
         return v_refusal;
     end if;
     insert into task (build_id, id, org_id, n, parent, depth, agent, title, team, phase, scope, params, requirements, seconds,
-        priority, optional, always, run_at, deadline_seconds, max_tries)
+        priority, optional, always, fence, run_at, deadline_seconds, max_tries)
     select p_build, x.id, v_build.org_id, v_build.tasks + row_number() over () - 1, p_parent, v_depth, x.agent, x.title,
-        x.team, x.phase, x.scope, x.params, x.requirements, x.seconds, x.priority, x.optional, x.always,
+        x.team, x.phase, x.scope, x.params, x.requirements, x.seconds, x.priority, x.optional, x.always, v_build.first_fence,
         case when x.delay > 0 then p_now + x.delay * interval '1 second' end, x.deadline_seconds, x.max_tries
     from jsonb_to_recordset(v_tasks) as x (id text, agent text, title text, team text, phase text, scope text, params jsonb,
         requirements text[], seconds double precision, priority integer, optional boolean, always boolean,
