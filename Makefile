@@ -47,8 +47,13 @@ test: setup browser ## run the tests, on real PostgreSQL, Valkey, sandbox and br
 	@$(BIN)/coverage combine --quiet && $(BIN)/coverage report --skip-covered --fail-under=90
 
 .PHONY: verify
-verify: check browser ## the checks and every test, the slow ones too
+verify: check browser ## the checks and every test, the slow ones and the long chaos too
 	@$(PYTEST)
+	@$(BIN)/python tests/chaos/proof.py
+
+.PHONY: chaos
+chaos: setup ## break a studio 200 times while it builds, plant faults in the engine; SEED=n replays
+	@$(BIN)/python tests/chaos/proof.py $(if $(SEED),--seed $(SEED))
 
 .PHONY: check
 check: setup ## lint, types, layers, dependencies, generated docs

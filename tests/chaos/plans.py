@@ -1,0 +1,128 @@
+"""What the builds of a chaos run are made of, told by their names alone, and how they must end.
+
+The worker plans from a build's name, the checks foresee from it, and nothing else is shared: the engine is in between.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator
+
+from factory_core.builds.schemas import Completion, NewEdge, NewTask
+
+QUIET = ("barrier", "coordinator")
+DONE = "done"
+
+
+def spec(name: str) -> str:
+    """A specification the API accepts. Its project's name says what the workers do."""
+    return f"project: {{name: {name}}}\nentities:\n  Card: {{title: text(1..200)}}\n"
+
+
+def name_of(text: str) -> str:
+    """The name in such a specification."""
+    return text.partition("name: ")[2].partition("}")[0]
+
+
+def names(seed: int, count: int) -> list[str]:
+    """Builds of every kind; some specifications come twice, so that there is something to remember."""
+    rng = random.Random(f"names {seed}")
+    kinds = ["dag", "files", "wide", "gate", "dag", "over", "dag", "files", "dag", "dag", "dag", "dag"]
+    found = [f"{kind} {rng.randrange(1_000_000)}" for kind in kinds[:count]]
+    while len(found) < count:
+        again = [name for name in found if name.startswith("files")]
+        kind = rng.choice(kinds)
+        found.append(rng.choice(again) if kind == "files" and again else f"{kind} {rng.randrange(1_000_000)}")
+    rng.shuffle(found)
+    return found
+
+
+def plan(name: str) -> Completion:
+    """A layered graph: barriers and direct edges, optional and always-run tasks, and agents that misbehave."""
+    if name.startswith("hold"):
+        return Completion(tasks=(NewTask(id="t", agent="work", params=_holding(name)),))
+    rng = random.Random(name)
+    if name.startswith("wide"):
+        return _wide(rng)
+    layers = [_layer(rng, name, depth) for depth in range(rng.randint(2, 4))]
+    tasks: list[NewTask] = []
+    edges: list[NewEdge] = []
+    for depth, layer in enumerate(layers):
+        before = layers[depth - 1] if depth else []
+        if before and rng.random() < 0.5:
+            wall = NewTask(id=f"wall{depth}", agent="barrier")
+            tasks.append(wall)
+            edges += [NewEdge(task.id, wall.id) for task in before]
+            before = [wall]
+        tasks += layer
+        for task in layer:
+            some = rng.sample(before, rng.randint(1, len(before))) if before else []
+            edges += [NewEdge(parent.id, task.id) for parent in some]
+    end = NewTask(id="end", agent="work", always=rng.random() < 0.5, params={"do": "blob", "ms": "5"})
+    edges += [NewEdge(task.id, end.id) for task in layers[-1]]
+    return Completion(tasks=(*tasks, end), edges=tuple(edges), result={"name": name})
+
+
+def _holding(name: str) -> dict[str, str]:
+    return {"do": "hold", "seconds": name.split()[1], "children": "0"}
+
+
+def _wide(rng: random.Random) -> Completion:
+    """Many short tasks that end in many workers at once."""
+    params = [{"do": "noop", "ms": str(rng.randint(0, 30)), "children": "0"} for _ in range(120)]
+    tasks = [NewTask(id=f"t{n}", agent="work", params=each) for n, each in enumerate(params)]
+    end = NewTask(id="end", agent="work", params=params[0])
+    return Completion(tasks=(*tasks, end), edges=tuple(NewEdge(task.id, end.id) for task in tasks))
+
+
+def _layer(rng: random.Random, name: str, depth: int) -> list[NewTask]:
+    return [_task(rng, name, f"t{depth}-{number}") for number in range(rng.randint(2, 6))]
+
+
+def _task(rng: random.Random, name: str, task: str) -> NewTask:
+    over = name.startswith("over") and task == "t0-0"
+    do = "spawn" if over else rng.choice(["noop"] * 4 + ["blob"] * 3 + ["spawn", "crash", "fail", "park"])
+    # An agent that takes its time is at work when something strikes.
+    ms = rng.choice([0, 5, 20, 60, 150, 400, 900])
+    return NewTask(
+        id=task,
+        agent="work",
+        optional=do == "fail" or rng.random() < 0.1,
+        delay=0.3 if do == "park" else 0.0,
+        params={"do": do, "ms": str(ms), "children": "500" if over else str(rng.randint(1, 4))},
+    )
+
+
+def children(task: str, params: dict[str, str]) -> tuple[NewTask, ...]:
+    """What a task that spawns brings."""
+    count = int(params["children"]) if params["do"] == "spawn" else 0
+    more = {"do": "noop", "ms": params["ms"]}
+    return tuple(NewTask(id=f"{task}/part/{n}", agent="work", joined=True, params=more) for n in range(count))
+
+
+def foresee(name: str, max_agents: int) -> dict[str, str]:
+    """How each task of an undisturbed build ends."""
+    planned = plan(name)
+    parents: dict[str, list[NewTask]] = {task.id: [] for task in planned.tasks}
+    known = {task.id: task for task in planned.tasks}
+    for edge in planned.edges:
+        parents[edge.child].append(known[edge.parent])
+    agents = sum(task.agent not in QUIET for task in planned.tasks)
+    ends = {"plan": DONE}
+    for task in planned.tasks:
+        bad = any(ends[p.id] != DONE and (task.optional or not p.optional) for p in parents[task.id])
+        ends[task.id] = "skipped" if bad and not task.always else _end(task, agents, max_agents)
+        if ends[task.id] == DONE:
+            ends |= {child.id: DONE for child in _born(task)}
+    return ends
+
+
+def _end(task: NewTask, agents: int, max_agents: int) -> str:
+    do = task.params.get("do")
+    too_many = do == "spawn" and agents + len(children(task.id, task.params)) > max_agents
+    return "failed" if do == "fail" or too_many else DONE
+
+
+def _born(task: NewTask) -> Iterator[NewTask]:
+    if task.params.get("do") == "spawn":
+        yield from children(task.id, task.params)

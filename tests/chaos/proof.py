@@ -1,0 +1,68 @@
+"""All of ``make chaos``: the long run, which must be green, and a run over each planted fault, which must be red.
+
+``python tests/chaos/proof.py [--seed N]``; writes ``.bench/chaos.json``.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import secrets
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import mutants
+
+HERE = Path(__file__).parent
+FIGURES = HERE.parents[1] / ".bench" / "chaos.json"
+LONG = ("--builds", "100", "--faults", "200")
+BRIEF = ("--builds", "14", "--faults", "24")
+
+
+def run(*words: str) -> subprocess.CompletedProcess[str]:
+    """One run in a process of its own."""
+    command = [sys.executable, str(HERE / "run.py"), *words]
+    return subprocess.run(command, capture_output=True, text=True, check=False)
+
+
+def judge_mutants(seed: int) -> dict[str, float]:
+    """Whether each planted fault is found, and the same run without any is green."""
+    caught: dict[str, float] = {}
+    for name in ("", *mutants.ALL):
+        ran = run("--seed", str(seed), *BRIEF, "--mutant", name)
+        # Red for what it found, not for a harness that broke.
+        found = [line for line in ran.stdout.splitlines() if line.startswith("VIOLATION")]
+        good = (ran.returncode == 1 and bool(found)) if name else ran.returncode == 0
+        caught[f"mutant.{name.replace(' ', '_') or 'none'}"] = float(good)
+        print(
+            f"{'ok ' if good else 'BAD'} {name or 'nothing planted'}: {(found or ['green'])[0][:150]}",
+            flush=True,
+        )
+        if not good:
+            print(ran.stdout[-3000:], ran.stderr[-3000:])
+    return caught
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--seed", type=int, default=None)
+    seed = parser.parse_args().seed
+    seed = secrets.randbelow(1_000_000) if seed is None else seed
+    began = time.monotonic()
+    ran = run("--seed", str(seed), *LONG, "--figures", str(FIGURES))
+    print(ran.stdout, ran.stderr, flush=True)
+    figures = json.loads(FIGURES.read_text()) if FIGURES.exists() else {}
+    figures |= judge_mutants(seed)
+    FIGURES.parent.mkdir(exist_ok=True)
+    FIGURES.write_text(json.dumps(figures, indent=2, sort_keys=True) + "\n")
+    bad = [name for name, good in figures.items() if name.startswith("mutant.") and not good]
+    print(
+        f"{time.monotonic() - began:.0f} s; {'all as it must be' if not (bad or ran.returncode) else 'RED'}"
+    )
+    return bool(bad or ran.returncode)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,57 @@
+"""Looks at the journal while it is being broken: what must hold at every moment, not only in the end."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+
+import asyncpg
+from cluster import Cluster
+
+LONGEST_WAIT = 25.0
+_OVER = """
+    select w.name, w.slots, count(*) as held from task t join worker w on w.id = t.worker where t.state = 'running'
+    group by w.id having count(*) > w.slots"""
+_READY = "select id, next_seq from build where open and ready > 0 and not stop"
+
+
+class Sampler:
+    """A-9 (nobody holds more than his slots) and A-14 (who has ready work gets some in bounded time)."""
+
+    def __init__(self, cluster: Cluster) -> None:
+        self.cluster = cluster
+        self.violations: list[str] = []
+        self.longest = 0.0
+        self.others = 0
+        """Builds that were not ordered by clients."""
+        self._since: dict[object, tuple[int, float]] = {}
+
+    async def watch(self) -> None:
+        """For ever; without a database there is nothing to see and no time passes."""
+        while True:
+            try:
+                connection = await self.cluster.connect()
+                try:
+                    while True:
+                        await self._look(connection)
+                        await asyncio.sleep(0.25)
+                finally:
+                    connection.terminate()
+            except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError):
+                self._since.clear()
+                await asyncio.sleep(0.1)
+
+    async def _look(self, connection: asyncpg.Connection) -> None:
+        for row in await connection.fetch(_OVER):
+            self.violations.append(f"A-9 {row['name']} holds {row['held']} tasks with {row['slots']} slots")
+        now = time.monotonic()
+        before, self._since = self._since, {}
+        for build, seq in await connection.fetch(_READY):
+            known = before.get(build)
+            self._since[build] = known if known and known[0] == seq else (seq, now)
+            waited = now - self._since[build][1]
+            if waited > LONGEST_WAIT >= self.longest:
+                self.violations.append(
+                    f"A-14 build {build} has had ready work for {waited:.0f} s and none started"
+                )
+            self.longest = max(self.longest, waited)
