@@ -83,7 +83,7 @@ def _task(rng: random.Random, name: str, task: str) -> NewTask:
     over = name.startswith("over") and task == "t0-0"
     do = "spawn" if over else rng.choice(["noop"] * 4 + ["blob"] * 3 + ["spawn", "crash", "fail", "park"])
     # An agent that takes its time is at work when something strikes.
-    ms = rng.choice([0, 5, 20, 60, 150, 400, 900])
+    ms = rng.choice([0, 5, 20, 60, 150, 400, 900, 1500, 2200])
     return NewTask(
         id=task,
         agent="work",
