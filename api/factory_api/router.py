@@ -13,6 +13,7 @@ from factory_api.artifacts import ArtifactRoutes
 from factory_api.builds import BuildRoutes
 from factory_api.errors import NoDatabase
 from factory_api.events import EventRoutes
+from factory_api.queue import QueueRoutes
 from factory_api.service import BuildDesk
 from factory_core.builds.journal import Journal
 from factory_core.builds.service import BuildService
@@ -58,7 +59,7 @@ async def front_door() -> Redirect:
 
 API = Router(
     path="/api/v1",
-    route_handlers=[BuildRoutes, EventRoutes, ArtifactRoutes],
+    route_handlers=[BuildRoutes, EventRoutes, ArtifactRoutes, QueueRoutes],
     dependencies={
         "organisation": Provide(give_organisation, sync_to_thread=False),
         "builds": Provide(give_service, sync_to_thread=False),

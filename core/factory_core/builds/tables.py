@@ -27,6 +27,7 @@ __all__ = [
     "EventLog",
     "Memo",
     "Organisation",
+    "PastWorker",
     "QueuedJob",
     "Task",
     "WorkerBeat",
@@ -173,6 +174,13 @@ class DeadJob(Table, tablename="dead_job"):
     died_at = Timestamptz()
 
 
+class PastWorker(Table, tablename="past_worker"):
+    id = UUID(primary_key=True)
+    name = Text()
+    started_at = Timestamptz()
+    gone_at = Timestamptz()
+
+
 TABLES: tuple[type[Table], ...] = (
     Organisation,
     Build,
@@ -183,4 +191,5 @@ TABLES: tuple[type[Table], ...] = (
     Memo,
     QueuedJob,
     DeadJob,
+    PastWorker,
 )

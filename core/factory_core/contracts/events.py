@@ -68,6 +68,8 @@ class EventKind(StrEnum):
     """It will be run again; its result is void."""
     TASK_REMOVED = "task.removed"
     """It was spawned by a task that is run again, which will spawn it anew."""
+    TASK_DISCARDED = "task.discarded"
+    """A person accepts that a quarantined task stays undone."""
 
 
 class Event(Struct, frozen=True, kw_only=True):

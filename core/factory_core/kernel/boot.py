@@ -39,6 +39,7 @@ KERNEL_COMMANDS = {
     "worker": "factory_core.kernel.commands.serve:worker",
     "plugins": "factory_core.kernel.commands.plugins:plugins",
     "doctor": "factory_core.kernel.commands.doctor:doctor",
+    "queue": "factory_core.kernel.commands.queue:queue",
     "toolchain": "factory_core.sandbox.commands:toolchain",
 }
 

@@ -289,6 +289,20 @@ class JournalMachine(RuleBasedStateMachine):
             build.settle(self.now)
             build.finish()
 
+    def quarantined(self) -> list[tuple[Any, str]]:
+        tasks = [(b, name, t) for b, build in self.builds.items() for name, t in build.tasks.items()]
+        return [(b, name) for b, name, t in tasks if t.state == "quarantined"]
+
+    @rule(data=st.data())
+    @precondition(lambda self: bool(self.quarantined()))
+    def discard(self, data: st.DataObject) -> None:
+        build, name = data.draw(st.sampled_from(self.quarantined()))
+        for done in (True, False):
+            query = "select journal.discard_task($1, $2, $3, 'me')"
+            assert self.run(self.connection.fetchval(query, self.org, build, name)) == done
+        self.builds[build].tasks[name].state = "failed"
+        self.builds[build].tell("task.discarded", name)
+
     @rule(key=st.sampled_from("yz"))
     @precondition(lambda self: "z" in self.keys)
     def cancel(self, key: str) -> None:

@@ -57,6 +57,11 @@ MUTANTS: dict[str, tuple[str, str, str]] = {
     "nobody is quarantined": ("07", "when p_died and t.crashes >= 2 then", "when false then"),
     "revoked tasks are not named": ("06", "where not exists (", "where false and not exists ("),
     "a key is answered with nothing": ("04", "where b.org_id = p_org and b.idem_key = p_key", "where false"),
+    "a discarded letter is still there": (
+        "10",
+        "set state = 'failed' where build_id",
+        "set reason = '' where build_id",
+    ),
     "builds never end": ("03", "and open and unfinished = 0", "and open and unfinished = -1"),
 }
 

@@ -43,5 +43,18 @@ call journal.protect('dead_job');
 -- A job is asked for in the transaction that makes it necessary, and that may be a tenant's.
 grant insert on job to factory_tenant;
 
--- Tasks that wait for a person, and what ended lately.
+-- Build tasks that wait for a person.
 create index task_quarantined on task (build_id) where state = 'quarantined';
+
+-- What happened lately, for figures. Events are appended in the order of their times, so a range of pages has a range of
+-- times: the index has a row for each 32 pages, and an insert seldom touches it.
+create index event_at on event using brin (at) with (pages_per_range = 32, autosummarize = on);
+
+-- Workers that were lost or left, so that a dead letter can say who held it. Kept for a month.
+create table past_worker (
+    id uuid primary key,
+    name text not null,
+    started_at timestamptz not null,
+    gone_at timestamptz not null
+);
+create index past_worker_gone on past_worker (gone_at);

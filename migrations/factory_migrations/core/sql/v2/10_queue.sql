@@ -1,4 +1,4 @@
--- Ordinary jobs. Nothing here locks a build or a worker.
+-- Ordinary jobs, dead letters, and what is remembered of workers. The jobs' functions lock neither builds nor workers.
 
 -- Takes up to p_want due jobs of these names, each for p_ttl seconds. One whose worker was lost in its last attempt is
 -- dead.
@@ -75,7 +75,7 @@ create function journal.sweep_jobs(p_keep double precision) returns integer
 language sql volatile as $$
     with gone as (
         delete from job where id in (
-            select id from job where state = 'done' and ended_at < factory_now() - p_keep * interval '1 second'
+            select id from job where state = 'done' and ended_at < (select factory_now() - p_keep * interval '1 second')
             order by ended_at limit 1000 for update skip locked)
         returning 1
     )
@@ -102,3 +102,32 @@ language sql volatile as $$
     )
     select exists (select from gone)
 $$;
+
+-- A person accepts that a quarantined task stays undone: it has failed, and the build keeps the end it has or will have.
+-- Null: there is no such task; false: it is not quarantined.
+create function journal.discard_task(p_org uuid, p_build uuid, p_task text, p_by text) returns boolean
+language plpgsql as $$
+declare
+    v_state text;
+begin
+    perform from build where id = p_build and (p_org is null or org_id = p_org) for update;
+    if not found then
+        return null;
+    end if;
+    select state into v_state from task where build_id = p_build and id = p_task;
+    if v_state is distinct from 'quarantined' then
+        return case when v_state is not null then false end;
+    end if;
+    update task set state = 'failed' where build_id = p_build and id = p_task;
+    perform journal.tell(p_build, 'task.discarded', p_task, jsonb_build_object('by', p_by), factory_now());
+    return true;
+end $$;
+
+create function journal.remember_worker() returns trigger
+language plpgsql as $$
+begin
+    insert into past_worker (id, name, started_at, gone_at) values (old.id, old.name, old.started_at, factory_now())
+    on conflict (id) do nothing;
+    return null;
+end $$;
+create trigger remember after delete on worker for each row execute function journal.remember_worker();

@@ -1,0 +1,223 @@
+"""Dead letters: work that failed too often and waits for a person. Tasks of builds, and ordinary jobs.
+
+A task is quarantined when its worker died three times under it; a job is dead after its last attempt. Both can be
+retried, or discarded, which leaves a build with the end it has.
+"""
+
+from __future__ import annotations
+
+import re
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+from uuid import UUID
+
+import msgspec
+from msgspec import Struct
+
+from factory_core.builds.control import Control
+from factory_core.builds.figures import BUILDS
+from factory_core.errors import FactoryError
+
+if TYPE_CHECKING:
+    from factory_core.kernel.database import Connection
+
+__all__ = ["DeadLetter", "DeadLetters", "LetterMissing", "LostAttempt", "NotDead"]
+
+LARGEST_PAGE = 200
+_SECRET = re.compile(r"pass|secret|token|credential|api_?key|authorization|cookie", re.IGNORECASE)
+
+# A task's last attempts, newest first, each with the worker that held it. Events of a build are few beside its index.
+_TASKS = """
+    select t.build_id, t.id, t.org_id, t.title, t.agent, t.reason, t.crashes, t.ended_at, b.created_at,
+        b.options ->> 'project' as project
+    from task t join build b on b.id = t.build_id
+    where t.state = 'quarantined' order by t.build_id desc, t.n limit $1"""
+_ATTEMPTS = """
+    select a.fence, a.worker, a.started_at, a.ended_at, a.outcome, e.body ->> 'reason' as reason
+    from attempt a
+    left join event e on e.build_id = a.build_id and e.task = a.task and e.fence = a.fence and e.kind = a.outcome
+    where a.build_id = $1 and a.task = $2 order by a.fence desc limit 10"""
+_NAMES = """
+    select id, name from worker where id = any ($1) union select id, name from past_worker where id = any ($1)"""
+_QUARANTINED = "select org_id, state from task where build_id = $1 and id = $2"
+_JOBS = "select * from dead_job order by died_at desc limit $1"
+
+
+class LetterMissing(FactoryError):
+    """No dead letter of this id, or of another organisation."""
+
+    status = 404
+    exit_code = 64
+
+    def __init__(self, letter: str) -> None:
+        self.letter = letter[:300]
+        super().__init__(f"There is no dead letter {self.letter!r}. 'studio queue dead' lists them.")
+
+
+class NotDead(FactoryError):
+    """A task that is not quarantined (any more)."""
+
+    status = 409
+
+    def __init__(self, letter: str) -> None:
+        self.letter = letter
+        super().__init__(
+            f"Task {letter} is not quarantined; somebody may have retried or discarded it already."
+        )
+
+
+class LostAttempt(Struct, frozen=True, kw_only=True):
+    """One attempt at a quarantined task. ``worker`` is its name where it is still known, else its id."""
+
+    fence: int
+    worker: str
+    started_at: datetime
+    ended_at: datetime | None
+    outcome: str
+    reason: str
+
+
+class DeadLetter(Struct, frozen=True, kw_only=True):
+    """``id`` is what retry and discard take: a job's id, or ``<build>:<task>``."""
+
+    id: str
+    kind: str
+    """``task`` or ``job``."""
+    queue: str
+    org: UUID
+    name: str
+    cause: str
+    attempts: int
+    created_at: datetime
+    died_at: datetime
+    build: UUID | None = None
+    task: str = ""
+    project: str = ""
+    payload: dict[str, Any] = {}
+    """A job's; values whose names speak of secrets are masked."""
+    tries: tuple[LostAttempt, ...] = ()
+    """A task's last attempts, newest first."""
+
+
+class DeadLetters:
+    """The dead letters of one organisation, or of all for the operator (``org`` None).
+
+    ``writer`` runs the journal's functions, as its owner; ``reader`` sees the organisation's rows only."""
+
+    def __init__(self, writer: Connection, reader: Connection, org: UUID | None) -> None:
+        self._writer = writer
+        self._reader = reader
+        self._org = org
+
+    async def newest(self, *, limit: int = 50) -> tuple[DeadLetter, ...]:
+        """Tasks and jobs together, those that died last first."""
+        limit = min(max(limit, 1), LARGEST_PAGE)
+        tasks = [await self._task(row) for row in await self._reader.fetch(_TASKS, limit)]
+        jobs = [_job(row) for row in await self._reader.fetch(_JOBS, limit)]
+        return tuple(sorted([*tasks, *jobs], key=lambda letter: letter.died_at, reverse=True)[:limit])
+
+    async def discard(self, letter: str, *, by: str = "") -> None:
+        """Accept that it stays undone. Raises LetterMissing, NotDead."""
+        build, task = _place(letter)
+        if build is None:
+            await self._change("select journal.discard_job($1, $2)", letter, task)
+            return
+        done = await self._writer.fetchval(
+            "select journal.discard_task($1, $2, $3, $4)", self._org, build, task, by[:200]
+        )
+        _require(letter, done)
+
+    async def retry(self, letter: str, *, by: str = "") -> None:
+        """Have it done again, from its first attempt; a build that ended is opened again.
+
+        Raises LetterMissing, NotDead, and BuildUnready for a task of a build that is being stopped."""
+        build, task = _place(letter)
+        if build is None:
+            await self._change("select journal.revive_job($1, $2)", letter, task)
+            return
+        row = await self._reader.fetchrow(_QUARANTINED, build, task)
+        if row is None or (self._org is not None and row["org_id"] != self._org):
+            raise LetterMissing(letter)
+        _require(letter, row["state"] == "quarantined")
+        await Control(self._writer).retry(row["org_id"], build, tasks=[task], by=by)
+
+    async def _change(self, query: str, letter: str, identity: str) -> None:
+        try:
+            found = await self._writer.fetchval(query, self._org, UUID(identity))
+        except ValueError:
+            raise LetterMissing(letter) from None
+        if not found:
+            raise LetterMissing(letter)
+
+    async def _task(self, row: Any) -> DeadLetter:
+        found = await self._reader.fetch(_ATTEMPTS, row["build_id"], row["id"])
+        rows = await self._writer.fetch(_NAMES, [attempt["worker"] for attempt in found])
+        names = {named["id"]: named["name"] for named in rows}
+        return DeadLetter(
+            id=f"{row['build_id']}:{row['id']}",
+            kind="task",
+            queue=BUILDS,
+            org=row["org_id"],
+            name=row["title"] or row["agent"],
+            cause=row["reason"] or "its workers died",
+            attempts=row["crashes"],
+            created_at=row["created_at"],
+            died_at=row["ended_at"],
+            build=row["build_id"],
+            task=row["id"],
+            project=row["project"] or "",
+            tries=tuple(
+                LostAttempt(
+                    fence=attempt["fence"],
+                    worker=names.get(attempt["worker"], str(attempt["worker"])),
+                    started_at=attempt["started_at"],
+                    ended_at=attempt["ended_at"],
+                    outcome=attempt["outcome"] or "",
+                    reason=attempt["reason"] or "",
+                )
+                for attempt in found
+            ),
+        )
+
+
+def _job(row: Any) -> DeadLetter:
+    return DeadLetter(
+        id=str(row["id"]),
+        kind="job",
+        queue=row["queue"],
+        org=row["org_id"],
+        name=row["name"],
+        cause=row["error"],
+        attempts=row["attempts"],
+        created_at=row["created_at"],
+        died_at=row["died_at"],
+        payload=_masked(msgspec.json.decode(row["payload"])),
+    )
+
+
+def _masked(value: Any) -> Any:
+    """Payloads should hold no secrets; what looks like one is not shown anyway."""
+    if isinstance(value, dict):
+        items: dict[str, Any] = value  # pyright: ignore[reportUnknownVariableType] - decoded JSON
+        return {name: "********" if _SECRET.search(name) else _masked(each) for name, each in items.items()}
+    if isinstance(value, list):
+        return [_masked(each) for each in value]  # pyright: ignore[reportUnknownVariableType] - as above
+    return value
+
+
+def _place(letter: str) -> tuple[UUID | None, str]:
+    """Build and task, or None and what should be a job's id. Raises LetterMissing."""
+    build, colon, task = letter.partition(":")
+    if not colon:
+        return None, letter
+    try:
+        return UUID(build), task
+    except ValueError:
+        raise LetterMissing(letter) from None
+
+
+def _require(letter: str, done: bool | None) -> None:
+    if done is None:
+        raise LetterMissing(letter)
+    if not done:
+        raise NotDead(letter)

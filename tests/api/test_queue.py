@@ -1,0 +1,71 @@
+"""``/api/v1/queue``: figures, dead letters, and what may be done with them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import asyncpg
+import httpx
+import pytest
+
+from factory_core.builds.ids import uuid7
+from factory_core.kernel.database import LOCAL_ORGANISATION
+
+pytestmark = pytest.mark.anyio
+
+
+async def bury(studio: Any, org: Any = LOCAL_ORGANISATION) -> str:
+    identity = uuid7()
+    connection: Any = await asyncpg.connect(studio.database_url())
+    await connection.execute(
+        "insert into dead_job values ($1, $2, 'notifications', 'mail', '{}', 5, 'away', now(), now())",
+        identity,
+        org,
+    )
+    await connection.close()
+    return str(identity)
+
+
+async def test_the_figures_follow_the_builds(client: httpx.AsyncClient, order: Any, ended: Any) -> None:
+    answer = (await client.get("/api/v1/queue")).json()
+    assert [(q["name"], q["depth"], q["done"]) for q in answer["queues"]] == [("builds", 0, 0)]
+    await order()
+    assert (await client.get("/api/v1/queue")).json()["queues"][0]["depth"] == 1
+    await ended()
+    answer = (await client.get("/api/v1/queue")).json()
+    assert (answer["queues"][0]["depth"], answer["workers"]) == (0, [])
+    assert answer["queues"][0]["done"] >= 2
+
+
+async def test_a_dead_letter_is_listed_retried_and_discarded(client: httpx.AsyncClient, studio: Any) -> None:
+    first, second = await bury(studio), await bury(studio)
+    listed = (await client.get("/api/v1/queue/dead")).json()
+    assert {letter["id"] for letter in listed} == {first, second}
+    for identity, verb in ((first, "retry"), (second, "discard")):
+        path = f"/api/v1/queue/dead/{verb}"
+        answer = await client.post(path, json={"id": identity})
+        assert (answer.status_code, answer.json()["id"]) == (200, identity)
+        assert (await client.post(path, json={"id": identity})).status_code == 404
+    assert (await client.get("/api/v1/queue/dead")).json() == []
+    jobs = (await client.get("/api/v1/queue")).json()["queues"][1]
+    assert (jobs["name"], jobs["depth"], jobs["dead"]) == ("notifications", 1, 0)
+
+
+async def test_letters_of_others_do_not_exist(client: httpx.AsyncClient, studio: Any) -> None:
+    theirs = await bury(studio, uuid7())
+    assert (await client.get("/api/v1/queue/dead")).json() == []
+    for verb in ("retry", "discard"):
+        answer = await client.post(f"/api/v1/queue/dead/{verb}", json={"id": theirs})
+        assert answer.status_code == 404
+        assert answer.json()["type"] == "urn:factory:problem:letter-missing"
+
+
+@pytest.mark.parametrize("body", [{}, {"id": ""}, {"id": 3}, {"id": "x" * 301}, {"id": "x", "more": 1}])
+async def test_a_malformed_letter_is_refused(body: Any, client: httpx.AsyncClient) -> None:
+    assert (await client.post("/api/v1/queue/dead/discard", json=body)).status_code == 422
+
+
+async def test_only_json_may_act(client: httpx.AsyncClient) -> None:
+    form = {"content-type": "text/plain"}
+    answer = await client.post("/api/v1/queue/dead/discard", content='{"id": "x"}', headers=form)
+    assert answer.status_code == 415
