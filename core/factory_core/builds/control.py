@@ -5,20 +5,43 @@ Every call may be repeated when its answer was lost: what is as asked already is
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
-from factory_core.builds.errors import BuildMissing, BuildUnready, TaskMissing
+import msgspec
+from msgspec import Struct
+
+from factory_core.builds.errors import BuildMissing, BuildUnready, IdempotencyConflict, TaskMissing
+from factory_core.builds.ids import uuid7
+from factory_core.builds.schemas import Submitted
 from factory_core.contracts.events import BuildState
 
 if TYPE_CHECKING:
     from factory_core.kernel.database import Connection, Pool
 
-__all__ = ["LONGEST_WORD", "Control"]
+__all__ = ["LONGEST_WORD", "Control", "ForkOrder"]
 
 LONGEST_WORD = 2000
 """Characters kept of a reason or a note."""
+
+
+class ForkOrder(Struct, frozen=True, kw_only=True):
+    """A fork to be made. ``params`` change those of ``task``; ``options`` are the caller's own."""
+
+    org: UUID
+    source: UUID
+    task: str
+    idem_key: str
+    params: dict[str, str] = {}
+    options: dict[str, Any] = {}
+    by: str = ""
+
+    def digest(self) -> str:
+        """What the idempotency key stands for."""
+        facts = msgspec.json.encode([self.source, self.task, self.params], order="sorted")
+        return hashlib.sha256(facts).hexdigest()
 
 
 class Control:
@@ -54,6 +77,30 @@ class Control:
         names = sorted({_clean(task) for task in tasks}) or None
         return await self._ask("retried", query, org, build, names, _clean(by))
 
+    async def fork(self, order: ForkOrder, *, build: UUID | None = None) -> Submitted:
+        """A new build that takes over what is done and does not follow from the order's task, and runs the rest.
+
+        One idempotency key, one build. Raises BuildMissing, TaskMissing, BuildUnready while the source has not ended,
+        and IdempotencyConflict."""
+        row = await self._source.fetchrow(
+            "select * from journal.fork($1, $2, $3, $4, $5, $6, $7, $8, $9)",
+            order.org,
+            build or uuid7(),
+            order.idem_key,
+            order.source,
+            _clean(order.task),
+            order.digest(),
+            _document(order.options),
+            _document(order.params),
+            _clean(order.by),
+        )
+        if row is None:
+            raise BuildMissing(order.source)
+        _refuse(order.source, row["verdict"], row["state"], "forked")
+        if row["spec_digest"] != order.digest():
+            raise IdempotencyConflict(order.idem_key, row["build"])
+        return Submitted(build=row["build"], created=row["verdict"] == "changed")
+
     async def _ask(self, what: str, query: str, org: UUID, build: UUID, *facts: Any) -> bool:
         row = await self._source.fetchrow(query, org, build, *facts)
         if row is None:
@@ -75,6 +122,10 @@ def _refuse(build: UUID, verdict: str, state: str, what: str) -> None:
             raise BuildUnready(build, BuildState(state), what)
         case _:
             return
+
+
+def _document(value: Any) -> str:
+    return msgspec.json.encode(value).decode().replace("\\u0000", "\\ufffd")
 
 
 def _clean(text: str) -> str:

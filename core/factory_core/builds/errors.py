@@ -10,6 +10,9 @@ from factory_core.errors import FactoryError
 __all__ = ["BuildMissing", "BuildUnready", "IdempotencyConflict", "OrganisationMissing", "TaskMissing"]
 
 _NEXT_STEPS = {
+    BuildState.QUEUED: "It is under way; cancel it or wait for its end.",
+    BuildState.PLANNING: "It is under way; cancel it or wait for its end.",
+    BuildState.RUNNING: "It is under way; cancel it or wait for its end.",
     BuildState.PAUSED: "Resume it first.",
     BuildState.HALTED: "Decide first whether it may go on.",
     BuildState.STOPPING: "It is being cancelled; wait for its end.",
@@ -39,7 +42,7 @@ class BuildUnready(FactoryError):
     def __init__(self, build: UUID, state: BuildState, what: str) -> None:
         self.build = build
         self.state = state
-        step = _NEXT_STEPS.get(state, "Nothing asks for it.")
+        step = _NEXT_STEPS.get(state, "Look at it again.")
         super().__init__(f"Build {build} is {state.value} and cannot be {what}. {step}")
 
 

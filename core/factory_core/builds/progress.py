@@ -18,6 +18,7 @@ QUIET_AGENTS = frozenset({"barrier", "coordinator"})
 _AFTER: dict[str, TaskState] = {
     EventKind.TASK_STARTED: TaskState.RUNNING,
     EventKind.TASK_DONE: TaskState.DONE,
+    EventKind.TASK_REUSED: TaskState.DONE,
     EventKind.TASK_FAILED: TaskState.FAILED,
     EventKind.TASK_RETRYING: TaskState.READY,
     EventKind.TASK_LEASE_LOST: TaskState.READY,

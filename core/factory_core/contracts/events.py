@@ -64,6 +64,8 @@ class EventKind(StrEnum):
     TASK_QUARANTINED = "task.quarantined"
     TASK_CANCELLED = "task.cancelled"
     TASK_SKIPPED = "task.skipped"
+    TASK_REUSED = "task.reused"
+    """A fork took it over, done, from the build ``source``."""
     TASK_RESET = "task.reset"
     """It will be run again; its result is void."""
     TASK_REMOVED = "task.removed"

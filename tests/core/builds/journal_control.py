@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import initialize, precondition, rule
 from journal_machine import JournalMachine, check, children
 
+from factory_core.builds.control import ForkOrder
 from factory_core.builds.errors import BuildUnready
 from factory_core.builds.schemas import Completion, CompletionKind
 
@@ -78,6 +79,22 @@ class ControlMachine(JournalMachine):
         names = data.draw(st.none() | st.sampled_from(sorted(self.builds[build].tasks)).map(lambda x: [x]))
         call = self.journal.control.retry(self.org, build, tasks=names or ())
         assert self.verdict(call) == self.builds[build].retry(names, self.now)
+
+    @rule(key=_keys, data=st.data())
+    @precondition(lambda self: any(not build.open for build in self.builds.values()) and len(self.builds) < 5)
+    def fork(self, key: str, data: st.DataObject) -> None:
+        source = self.keys[key]
+        task = data.draw(st.sampled_from(sorted(self.builds[source].tasks)))
+        order = ForkOrder(org=self.org, source=source, task=task, idem_key=f"fork {len(self.builds)}")
+        try:
+            made = self.run(self.journal.control.fork(order, build=self.new_id()))
+        except BuildUnready:
+            assert self.builds[source].open
+            return
+        assert made.created
+        self.builds[made.build] = self.builds[source].fork(task, self.now)
+        again = self.run(self.journal.control.fork(order, build=self.new_id()))
+        assert (again.created, again.build) == (False, made.build)
 
     @rule(key=_keys)
     @precondition(lambda self: any(build.retried for build in self.builds.values()))

@@ -114,6 +114,30 @@ class Build:
         self.finish()
         return "changed"
 
+    def fork(self, name: str, now: float) -> Build:
+        """The build that takes over what is done and does not follow from a task."""
+        undone = {n for n, task in self.tasks.items() if task.state != "done"}
+        again = self.below({name} | undone | self.finders & set(self.tasks))
+        made = Build(self.cap)
+        made.tasks.clear()
+        for n, old in self.tasks.items():
+            if old.parent in again:
+                continue
+            task = Task(old.new, set(old.parents), old.depth, old.parent, None)
+            task.state = "waiting" if n in again else "done"
+            made.tasks[n] = task
+            made.agents += n != "plan" and old.new.agent != "barrier"
+            if task.state == "done":
+                made.tell("task.reused", n, 0)
+        for task in made.tasks.values():
+            task.parents &= set(made.tasks)
+        made.state = made.pace()
+        if made.state == "running":
+            made.tell("build.planned", "plan")
+        made.settle(now)
+        made.finish()
+        return made
+
     def above(self, names: set[str]) -> set[str]:
         found = set(names)
         while more := {p for name in found for p in self.tasks[name].parents} - found:

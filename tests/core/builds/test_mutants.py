@@ -109,8 +109,20 @@ CONTROL: dict[str, tuple[str, str, str]] = {
         "v_roots || journal.culprits(p_build, v_roots)",
         "v_roots",
     ),
-    "a retry approves a finding": ("09", "v_roots || journal.unapproved(p_build)", "v_roots"),
     "a retried build is still stopping": ("09", "open = true, stop = false,", "open = true,"),
+    "a fork takes over what follows": (
+        "09",
+        "select journal.below(p_source, array_agg(id) || p_task || journal.unapproved(p_source))",
+        "select array_agg(id) || p_task",
+    ),
+    "a fork takes over what was spawned": (
+        "09",
+        "where build_id = p_source and (parent = any (v_again)) is not true;",
+        "where build_id = p_source;",
+    ),
+    "a fork waits for nobody": ("09", "and p.state <> 'done'\n", "and false\n"),
+    "a fork of what is under way": ("09", "if v_source.open then", "if false then"),
+    "a key forks twice": ("09", "on conflict (org_id, idem_key) do nothing;", ";"),
 }
 """Caught by the machine that has people at it."""
 

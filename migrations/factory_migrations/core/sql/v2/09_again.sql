@@ -170,3 +170,99 @@ begin
 end $$;
 
 alter function journal.retry set plan_cache_mode = force_custom_plan;
+
+-- Tells of each task that a fork took over, and of its plan if that is one of them.
+create function journal.reuse(p_build uuid, p_source uuid, p_now timestamptz) returns void
+language plpgsql as $$
+begin
+    perform journal.tell(p_build, 'build.planned', 'plan', jsonb_build_object('tasks', count(*) - 1, 'agents', (
+        select agents from build where id = p_build)), p_now)
+    from task where build_id = p_build having bool_or(id = 'plan' and state = 'done');
+    with told as (
+        insert into event (build_id, seq, org_id, kind, task, fence, at, body)
+        select p_build, b.next_seq - 1 + row_number() over (order by t.n), t.org_id, 'task.reused', t.id, 0, p_now,
+            jsonb_build_object('source', p_source)
+        from task t join build b on b.id = t.build_id where t.build_id = p_build and t.state = 'done'
+        returning seq
+    )
+    update build set next_seq = next_seq + (select count(*) from told) where id = p_build;
+end $$;
+
+-- A build of its own from a task of one that has ended: that task, what follows from it and what is not done are run;
+-- everything else is taken over with its result, and told as reused. One idempotency key, one build, as with submit.
+--
+-- Verdicts: changed; same (the key made a build before: its id and what it was made with); missing (no such task: state
+-- names it); refused (the source has not ended: its state). No row: no such source of this organisation.
+create function journal.fork(
+    p_org uuid, p_build uuid, p_key text, p_source uuid, p_task text, p_digest text, p_options jsonb, p_params jsonb, p_by text
+) returns table (verdict text, state text, build uuid, spec_digest text)
+language plpgsql as $$
+#variable_conflict use_column
+declare
+    v_now timestamptz := factory_now();
+    v_source build;
+    v_again text[];
+begin
+    select * into v_source from build where id = p_source and org_id = p_org for update;
+    if not found then
+        return;
+    end if;
+    if exists (select from build b where b.org_id = p_org and b.idem_key = p_key) then
+        return query select 'same', b.state, b.id, b.spec_digest from build b where b.org_id = p_org and b.idem_key = p_key;
+        return;
+    end if;
+    if v_source.open then
+        return query select 'refused', v_source.state, null::uuid, null;
+        return;
+    end if;
+    if not exists (select from task where build_id = p_source and id = p_task) then
+        return query select 'missing', p_task, null::uuid, null;
+        return;
+    end if;
+    select journal.below(p_source, array_agg(id) || p_task || journal.unapproved(p_source)) into v_again
+    from task where build_id = p_source and task.state <> 'done';
+    insert into build (id, org_id, idem_key, spec_digest, options, next_seq, agents, max_agents, max_depth, weight, vt,
+        max_seconds, drop_at, deadline_at, created_at)
+    select p_build, p_org, p_key, p_digest, p_options, 1, (
+            select count(*) from task
+            where build_id = p_source and id <> 'plan' and agent not in ('barrier', 'coordinator')
+                and (parent = any (v_again)) is not true),
+        max_agents, max_depth, weight, coalesce((select min(b.vt) from build b where b.open), 0), max_seconds,
+        v_now + max_seconds * interval '0.8 seconds', v_now + max_seconds * interval '1 second', v_now
+    from build where id = p_source
+    on conflict (org_id, idem_key) do nothing;
+    if not found then
+        return query select 'same', b.state, b.id, b.spec_digest from build b where b.org_id = p_org and b.idem_key = p_key;
+        return;
+    end if;
+    insert into task (build_id, id, org_id, n, parent, depth, agent, title, team, phase, scope, params, requirements, seconds,
+        priority, optional, always, state, ended_at, deadline_seconds, max_tries, memo_digest, result)
+    select p_build, id, org_id, row_number() over (order by n, id) - 1, parent, depth, agent, title, team, phase, scope,
+        case id when p_task then params || p_params else params end, requirements, seconds, priority, optional, always,
+        case when x.again then 'waiting' else 'done' end, case when not x.again then v_now end, deadline_seconds, max_tries,
+        case when not x.again then memo_digest end, case when not x.again then result end
+    from task cross join lateral (select id = any (v_again) as again) x
+    where build_id = p_source and (parent = any (v_again)) is not true;
+    insert into edge (build_id, parent, child, org_id)
+    select p_build, e.parent, e.child, e.org_id from edge e
+    join task p on p.build_id = p_build and p.id = e.parent
+    join task c on c.build_id = p_build and c.id = e.child
+    where e.build_id = p_source;
+    update task t set
+        outs = (select count(*) from edge e where e.build_id = p_build and e.parent = t.id),
+        need = case t.state when 'done' then 0 else (
+            select count(*) from edge e join task p on p.build_id = p_build and p.id = e.parent and p.state <> 'done'
+            where e.build_id = p_build and e.child = t.id) end
+    where t.build_id = p_build;
+    delete from memo where (org_id, digest) in (
+        select m.org_id, m.digest from memo m join task t on m.org_id = t.org_id and m.digest = t.memo_digest
+        where t.build_id = p_source and t.id = p_task for update of m);
+    perform journal.tell(p_build, 'build.created', null, jsonb_build_object(
+        'spec', p_digest, 'source', p_source, 'task', p_task, 'by', p_by), v_now);
+    update build set state = journal.pace(p_build) where id = p_build;
+    perform journal.reuse(p_build, p_source, v_now);
+    perform journal.revive(p_build, v_again, v_now);
+    return query select 'changed', b.state, b.id, b.spec_digest from build b where b.id = p_build;
+end $$;
+
+alter function journal.fork set plan_cache_mode = force_custom_plan;
