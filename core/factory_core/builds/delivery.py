@@ -24,6 +24,7 @@ from factory_core.builds.harvest.report import (
     REPORT_MARKDOWN,
     BuildReport,
     FailureRow,
+    ReusedRow,
     RunFacts,
     report_json,
 )
@@ -98,7 +99,7 @@ class Delivery:
         except FactoryError as error:  # a failed build leaves its report, however it failed
             failure = FailureRow(task="deliver", reason=str(error))
             report = replace(report, passed=False, failures=(*report.failures, failure))
-        beside = with_run(report, await self._run_facts(org, build, records.values()))
+        beside = with_run(report, await self._run_facts(org, build, records))
         files.append(("report.json", REPORT_JSON, report_json(beside)))
         files.append(("report.md", REPORT_MARKDOWN, report_markdown(beside)))
         artifacts = {kind: await self._keep(build, name, content) for kind, name, content in files}
@@ -149,7 +150,7 @@ class Delivery:
             },
         )
 
-    async def _run_facts(self, org: UUID, build: UUID, records: Iterable[TaskRecord]) -> RunFacts:
+    async def _run_facts(self, org: UUID, build: UUID, records: dict[str, TaskRecord]) -> RunFacts:
         row = await self._journal.build(org, build)
         tasks = await self._journal.tasks(org, build)
         now = datetime.now(UTC)
@@ -163,7 +164,8 @@ class Delivery:
                 for task in tasks
                 if task.started_at and task.ended_at
             },
-            log_tail=tuple(_last_words(records)),
+            log_tail=tuple(_last_words(records.values())),
+            reused=tuple(_reused(str(build), records)),
         )
 
     async def _keep(self, build: UUID, name: str, content: bytes) -> ArtifactRef:
@@ -219,6 +221,18 @@ def _last_words(records: Iterable[TaskRecord]) -> Iterable[str]:
     """How the output of each failed gate ends."""
     for gate in (gate for record in records for gate in record.gates if not gate.passed):
         yield from (f"{gate.name}: {line}" for line in gate.detail.splitlines()[-LOG_LINES:])
+
+
+def _reused(build: str, records: dict[str, TaskRecord]) -> Iterable[ReusedRow]:
+    """Tasks whose outcome is another build's, and of the others what they knew of pieces, by the build it is from."""
+    for task, record in records.items():
+        origin = record.origin
+        if origin is not None and origin.build != build:
+            yield ReusedRow(task=task, build=origin.build, digests=(origin.digest,), pieces=False)
+            continue
+        for other in sorted({piece.build for piece in record.pieces}):
+            digests = tuple(piece.digest for piece in record.pieces if piece.build == other)
+            yield ReusedRow(task=task, build=other, digests=digests, pieces=True)
 
 
 def _title(task: str, known: BuildKnowledge) -> str:

@@ -7,7 +7,7 @@ Works behind PgBouncer in transaction mode when the connection has ``statement_c
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
@@ -32,6 +32,7 @@ from factory_core.builds.schemas import (
     Submitted,
     TaskRow,
     Turn,
+    as_json,
     rows_of,
 )
 from factory_core.contracts.events import Event
@@ -68,13 +69,15 @@ _TASKS = """
     from task t where build_id = $1 order by n"""
 
 _RESULTS = """
-    select t.id, t.agent, t.state, t.reason, coalesce(t.result, '{}') as result
+    select t.id, t.agent, t.state, t.reason, coalesce(t.result, '{}') as result, t.fence
     from task t where t.build_id = $1 and ($2::text[] is null or t.id = any ($2)) order by t.n"""
 
-_PARENTS = """
-    select t.id, t.agent, t.state, t.reason, coalesce(t.result, '{}') as result
-    from edge e join task t on t.build_id = e.build_id and t.id = e.parent
-    where e.build_id = $1 and e.child = $2 order by t.n"""
+_NEWS = """
+    select t.id, t.agent, t.state, t.reason, coalesce(t.result, '{}') as result, t.fence
+    from task t left join unnest($3::text[], $4::integer[]) as k (id, fence) on k.id = t.id
+    where t.build_id = $1 and t.id = any ($2) and (t.state <> 'done' or k.fence is distinct from t.fence) order by t.n"""
+
+_PARENTS = "select parent from edge where build_id = $1 and child = $2"
 
 _STEP = "select * from journal.step($1,$2,$3,$4,$5,$6,$7,$8,$9,$10,$11,$12,$13,$14,$15,$16,$17,$18)"
 
@@ -226,12 +229,18 @@ class Journal:
             rows = await connection.fetch(_RESULTS, build, list(tasks) if tasks is not None else None)
         return tuple(_as(ResultRow, row, "result") for row in rows)
 
-    async def parents(self, org: UUID, build: UUID, task: str) -> tuple[ResultRow, ...]:
-        """What the task stands directly after, with results."""
+    async def news(
+        self, org: UUID, build: UUID, tasks: Sequence[str], known: Mapping[str, int]
+    ) -> tuple[ResultRow, ...]:
+        """How those of the tasks ended that are not done in the try that is known of them."""
         async with self._tenant(org) as connection:
-            return tuple(
-                _as(ResultRow, row, "result") for row in await connection.fetch(_PARENTS, build, task)
-            )
+            rows = await connection.fetch(_NEWS, build, list(tasks), list(known), list(known.values()))
+        return tuple(_as(ResultRow, row, "result") for row in rows)
+
+    async def parents(self, org: UUID, build: UUID, task: str) -> frozenset[str]:
+        """What the task stands directly after."""
+        async with self._tenant(org) as connection:
+            return frozenset(row["parent"] for row in await connection.fetch(_PARENTS, build, task))
 
     async def memo(self, org: UUID, digest: str) -> dict[str, Any] | None:
         """The result that equal work had, if any."""
@@ -240,6 +249,23 @@ class Journal:
                 "select result from memo where org_id = $1 and digest = $2", org, digest
             )
         return None if found is None else msgspec.json.decode(found)
+
+    async def memos(self, org: UUID, digests: Iterable[str]) -> dict[str, dict[str, Any]]:
+        """Those of the digests under which something is remembered."""
+        async with self._tenant(org) as connection:
+            rows = await connection.fetch(
+                "select digest, result from memo where org_id = $1 and digest = any ($2)", org, list(digests)
+            )
+        return {row["digest"]: msgspec.json.decode(row["result"]) for row in rows}
+
+    async def remember(self, org: UUID, facts: Mapping[str, Mapping[str, Any]]) -> None:
+        """Keep facts under their digests; what is there already stays. Safe to repeat."""
+        await self._source.execute(
+            "select journal.remember($1, $2, $3)",
+            org,
+            list(facts),
+            [as_json(fact) for fact in facts.values()],
+        )
 
     @asynccontextmanager
     async def _tenant(self, org: UUID) -> AsyncGenerator[Connection]:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections import OrderedDict
-from collections.abc import Iterable
+from collections.abc import Awaitable, Callable, Iterable
 
+import msgspec
 from msgspec import Struct
 
+from factory_core.builds.record import TaskRecord
 from factory_core.contracts.blueprint import Blueprint
 from factory_core.contracts.plan import Plan, PlannedTask
 from factory_core.contracts.template import TemplatePackage
@@ -25,9 +28,18 @@ class BuildKnowledge(Struct, frozen=True, kw_only=True):
     before: dict[str, tuple[str, ...]]
     """``task -> every task that must have ended before it``, in the plan's order."""
 
+    done: dict[str, tuple[int, TaskRecord]] = msgspec.field(default_factory=dict[str, tuple[int, TaskRecord]])
+    """Of tasks that are done, the fence and the record read last: a task reads only what is new to its worker, so that a
+    wide plan is read once and not once for each of its tasks."""
+
     def task(self, name: str) -> PlannedTask | None:
         """The planned task; None for one that was spawned later."""
         return next((task for task in self.plan.tasks if task.id == name), None)
+
+    def params(self, name: str) -> dict[str, str]:
+        """The parameters of a planned task; none of one that was spawned later."""
+        task = self.task(name)
+        return task.params if task is not None else {}
 
 
 def ancestors(tasks: Iterable[PlannedTask]) -> dict[str, tuple[str, ...]]:
@@ -41,20 +53,26 @@ def ancestors(tasks: Iterable[PlannedTask]) -> dict[str, tuple[str, ...]]:
 
 
 class KnowledgeShelf:
-    """The builds a worker met last; least recently used ones are dropped."""
+    """The builds a worker met last; least recently used ones are dropped. Each is read once, however many of its tasks
+    start together."""
 
     def __init__(self, size: int = 32) -> None:
         self._size = size
         self._shelf: OrderedDict[str, BuildKnowledge] = OrderedDict()
+        self._reading: dict[str, asyncio.Lock] = {}
 
-    def get(self, build: str) -> BuildKnowledge | None:
-        known = self._shelf.get(build)
-        if known is not None:
+    async def get(self, build: str, load: Callable[[], Awaitable[BuildKnowledge]]) -> BuildKnowledge:
+        """What is known of a build; ``load`` is asked when nothing is. What it raises is not kept."""
+        async with self._reading.setdefault(build, asyncio.Lock()):
+            known = self._shelf.get(build)
+            if known is None:
+                known = await load()
+                self._put(build, known)
             self._shelf.move_to_end(build)
-        return known
+            return known
 
-    def put(self, build: str, knowledge: BuildKnowledge) -> None:
+    def _put(self, build: str, knowledge: BuildKnowledge) -> None:
         self._shelf[build] = knowledge
-        self._shelf.move_to_end(build)
         while len(self._shelf) > self._size:
-            self._shelf.popitem(last=False)
+            dropped, _ = self._shelf.popitem(last=False)
+            self._reading.pop(dropped, None)

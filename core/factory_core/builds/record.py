@@ -11,11 +11,19 @@ from msgspec.structs import replace
 from factory_core.contracts.agent import CaseResult, Finding, GateResult, Outcome
 from factory_core.contracts.files import FileRef
 
-__all__ = ["TaskRecord"]
+__all__ = ["Reuse", "TaskRecord"]
+
+
+class Reuse(Struct, frozen=True, kw_only=True):
+    """Something that was not done again: the build that did it, and the digest of all it follows from."""
+
+    build: str
+    digest: str
 
 
 class TaskRecord(Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """The deterministic part of an outcome: no durations, no hosts."""
+    """The deterministic part of an outcome: no durations, no hosts. Only ``origin`` and ``pieces`` tell of other builds,
+    for the report beside the archive."""
 
     files: tuple[FileRef, ...] = ()
     findings: tuple[Finding, ...] = ()
@@ -23,6 +31,10 @@ class TaskRecord(Struct, frozen=True, kw_only=True, omit_defaults=True):
     cases: tuple[CaseResult, ...] = ()
     data: dict[str, Any] = {}
     failure: str = ""
+    origin: Reuse | None = None
+    """The build that this outcome is of, and the digest of the work; None when it is not remembered."""
+    pieces: tuple[Reuse, ...] = ()
+    """What the agent knew of pieces of the work from other builds."""
 
     @classmethod
     def of(cls, outcome: Outcome, files: tuple[FileRef, ...]) -> TaskRecord:

@@ -5,12 +5,13 @@ The loop hands over an assignment and gets a completion back; nothing here write
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from typing import Protocol
 from uuid import UUID
 
 import msgspec
 from msgspec import Struct
+from msgspec.structs import replace
 
 from factory_core.builds.crashpoints import CrashPoints
 from factory_core.builds.delivery import DELIVERY_AGENT, Delivery
@@ -18,15 +19,17 @@ from factory_core.builds.journal import Assignment, Completion, CompletionKind, 
 from factory_core.builds.knowledge import BuildKnowledge, KnowledgeShelf, ancestors
 from factory_core.builds.memo import memo_digest
 from factory_core.builds.paths import check_produced
-from factory_core.builds.record import TaskRecord
+from factory_core.builds.pieces import PieceMemo, Pieces
+from factory_core.builds.record import Reuse, TaskRecord
 from factory_core.builds.schemas import rows_of
 from factory_core.contracts.agent import Agent, Outcome, Tools, Work
 from factory_core.contracts.blueprint import Blueprint
+from factory_core.contracts.events import TaskState
 from factory_core.contracts.files import FileRef
 from factory_core.contracts.plan import Plan, Planner
 from factory_core.contracts.template import TemplatePackage
 from factory_core.errors import EnvironmentUnfit, FactoryError, ObjectMissing
-from factory_core.planning import narrow
+from factory_core.planning import narrow, reads_for
 from factory_core.specs import read
 
 __all__ = [
@@ -57,8 +60,8 @@ class Workshop(Struct, frozen=True, kw_only=True):
     templates: Mapping[str, TemplatePackage]
     planner: Planner
     delivery: Delivery
-    make_tools: Callable[[Assignment, TemplatePackage], Awaitable[Tools]]
-    """What one task is lent."""
+    make_tools: Callable[[Assignment, TemplatePackage, Pieces], Awaitable[Tools]]
+    """What one task is lent; the pieces are what its agent remembers."""
 
 
 class BuildRunner:
@@ -111,9 +114,10 @@ class BuildRunner:
         remembered = await self._journal.memo(assignment.org, memo)
         if remembered is not None and await self._kept(TaskRecord.of_row(assignment.task, remembered)):
             return Completion(result=remembered)
-        tools = await self._shop.make_tools(assignment, known.template)
+        pieces = PieceMemo(self._journal, assignment.org, assignment.build, agent.name, agent.version)
+        tools = await self._shop.make_tools(assignment, known.template, pieces)
         outcome = await agent.run(work, tools)
-        return await self._complete(assignment, outcome, memo)
+        return await self._complete(assignment, outcome, memo, pieces.reused)
 
     async def _kept(self, record: TaskRecord) -> bool:
         """Whether what was remembered is still stored. Raises BlobDamaged."""
@@ -124,7 +128,9 @@ class BuildRunner:
             return False
         return True
 
-    async def _complete(self, assignment: Assignment, outcome: Outcome, memo: str) -> Completion:
+    async def _complete(
+        self, assignment: Assignment, outcome: Outcome, memo: str, pieces: tuple[Reuse, ...]
+    ) -> Completion:
         check_produced(outcome.files)
         self._crash.reach("before_blob")
         files = tuple(
@@ -140,7 +146,14 @@ class BuildRunner:
             ]
         )
         self._crash.reach("after_blob")
-        record = TaskRecord.of(outcome, files).to_json()
+        # A gate may have failed for want of time or memory, so the same order must be able to try it again; and the
+        # tasks that an outcome asks for are no part of its record.
+        lasting = all(gate.passed for gate in outcome.gates) and not outcome.spawn
+        record = replace(
+            TaskRecord.of(outcome, files),
+            origin=Reuse(build=str(assignment.build), digest=memo) if lasting else None,
+            pieces=pieces,
+        ).to_json()
         if outcome.failure:
             return Completion(kind=CompletionKind.FAILED, reason=outcome.failure, result=record)
         children = tuple(
@@ -156,9 +169,6 @@ class BuildRunner:
             )
             for spawn in outcome.spawn
         )
-        # A gate may have failed for want of time or memory, so the same order must be able to try it again; and the
-        # tasks that an outcome asks for are no part of its record.
-        lasting = all(gate.passed for gate in outcome.gates) and not children
         return Completion(result=record, memo=memo if lasting else None, tasks=children)
 
     async def _gather(self, assignment: Assignment, known: BuildKnowledge) -> Work:
@@ -166,19 +176,35 @@ class BuildRunner:
         if before is None:  # spawned: it sees what its parent saw, and its parent
             parent = assignment.task.rsplit("/", 2)[0]
             before = (*known.before.get(parent, ()), parent)
-        rows = await self._journal.results(assignment.org, assignment.build, before)
-        direct = {
-            row.id for row in await self._journal.parents(assignment.org, assignment.build, assignment.task)
-        }
-        records = {row.id: TaskRecord.of_row(row.id, row.result) for row in rows}
+        records = await self._records(assignment, known, before)
+        parents = await self._journal.parents(assignment.org, assignment.build, assignment.task)
+        works = known.template.manifest.work
+        reads = reads_for(works, assignment.params)
+        files = latest_files(records[task] for task in before if task in records)
         return Work(
             task=assignment.task,
             params=assignment.params,
-            blueprint=narrow(known.blueprint, assignment.scope),
+            blueprint=reads.of(narrow(known.blueprint, assignment.scope)),
             template=known.template,
-            inputs=latest_files(records[task] for task in before if task in records),
-            upstream={task: records[task].data for task in before if task in direct and records[task].data},
+            inputs=tuple(ref for ref in files if reads.sees(ref.path)),
+            upstream={
+                task: records[task].data
+                for task in before
+                if task in parents and records[task].data and reads.hears(known.params(task))
+            },
         )
+
+    async def _records(
+        self, assignment: Assignment, known: BuildKnowledge, tasks: Sequence[str]
+    ) -> dict[str, TaskRecord]:
+        """The records of these tasks; only what changed since the worker asked last is read."""
+        seen = {task: known.done[task][0] for task in tasks if task in known.done}
+        rows = await self._journal.news(assignment.org, assignment.build, tasks, seen) if tasks else ()
+        found = {row.id: TaskRecord.of_row(row.id, row.result) for row in rows}
+        known.done.update({row.id: (row.fence, found[row.id]) for row in rows if row.state is TaskState.DONE})
+        return {
+            task: found.get(task) or known.done[task][1] for task in tasks if task in found or task in seen
+        }
 
     async def _deliver(self, assignment: Assignment, known: BuildKnowledge) -> Completion:
         delivered = await self._shop.delivery.deliver(assignment.org, assignment.build, known)
@@ -188,12 +214,11 @@ class BuildRunner:
         return Completion(result=record)
 
     async def _known(self, org: UUID, build: UUID) -> BuildKnowledge:
-        known = self._shelf.get(str(build))
-        if known is None:
+        async def load() -> BuildKnowledge:
             (row,) = await self._journal.results(org, build, (PLAN_TASK,))
-            known = await load_knowledge(row, self._blobs, self._shop.templates)
-            self._shelf.put(str(build), known)
-        return known
+            return await load_knowledge(row, self._blobs, self._shop.templates)
+
+        return await self._shelf.get(str(build), load)
 
     def _template(self, name: str) -> TemplatePackage:
         return pick_template(self._shop.templates, name)

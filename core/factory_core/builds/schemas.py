@@ -137,8 +137,8 @@ class _Children(Struct, frozen=True):
     edges: tuple[NewEdge, ...]
 
 
-def _json(value: Any) -> str:
-    # jsonb cannot hold NUL: the replacement character stands in, as it does for other unreadable text.
+def as_json(value: Any) -> str:
+    """For a jsonb column, which cannot hold NUL: the replacement character stands in, as for other unreadable text."""
     return msgspec.json.encode(value).decode().replace("\\u0000", "\\ufffd")
 
 
@@ -160,14 +160,16 @@ class Report(Struct, frozen=True):
         """Raises TypeError or ValueError when the result cannot be told as JSON."""
         done = completion.kind is CompletionKind.DONE
         verdict = done or completion.kind is CompletionKind.FAILED
-        children = _json(_Children(completion.tasks, completion.edges)) if done and completion.tasks else None
+        children = (
+            as_json(_Children(completion.tasks, completion.edges)) if done and completion.tasks else None
+        )
         memo = completion.memo if done else None
         return cls(
             attempt.build,
             attempt.task,
             attempt.fence,
             str(completion.kind),
-            _json(completion.result) if verdict else None,
+            as_json(completion.result) if verdict else None,
             "" if done else completion.reason.replace("\0", "\ufffd")[:4000],
             memo,
             completion.delay,
@@ -243,6 +245,8 @@ class ResultRow(Struct, frozen=True, kw_only=True):
     state: TaskState
     reason: str
     result: dict[str, Any]
+    fence: int = 0
+    """The number of the try it is the result of."""
 
 
 class AttemptRow(Struct, frozen=True, kw_only=True):

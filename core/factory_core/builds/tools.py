@@ -9,10 +9,12 @@ import hashlib
 import re
 import shutil
 import tempfile
-from collections.abc import Awaitable, Callable, Generator, Iterable
+from collections.abc import Awaitable, Callable, Generator, Iterable, Mapping
 from pathlib import Path
+from typing import Any
 
 from factory_core.builds.paths import check_produced
+from factory_core.builds.pieces import Pieces
 from factory_core.contracts.files import FileRef, Produced
 from factory_core.contracts.sandbox import Limits, Sandbox, SandboxJob, SandboxResult
 from factory_core.contracts.storage import Storage
@@ -65,12 +67,30 @@ class Blobs:
 class BuildTools:
     """The ``Tools`` of one task."""
 
-    def __init__(self, *, blobs: Blobs, sandbox: Sandbox, toolchain: Toolchain, home: Path, log: Log) -> None:
+    def __init__(
+        self,
+        *,
+        blobs: Blobs,
+        sandbox: Sandbox,
+        toolchain: Toolchain,
+        home: Path,
+        log: Log,
+        pieces: Pieces | None = None,
+    ) -> None:
         self._blobs = blobs
         self._sandbox = sandbox
         self._toolchain = toolchain
         self._folder = home / WORK_FOLDER
         self._log = log
+        self._pieces = pieces or Pieces()
+
+    async def recall(self, keys: Iterable[str]) -> dict[str, Any]:
+        """What was remembered under these keys."""
+        return await self._pieces.recall(keys)
+
+    async def remember(self, facts: Mapping[str, Any]) -> None:
+        """Keep facts under their keys."""
+        await self._pieces.remember(facts)
 
     async def read(self, ref: FileRef) -> bytes:
         """The content of an input."""

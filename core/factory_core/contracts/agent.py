@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from enum import StrEnum
 from typing import Any, Protocol
 
@@ -125,6 +126,16 @@ class Tools(Protocol):
         """Run a command in the sandbox over a private copy of ``files``, with the template's toolchain at /toolchain
         (``python`` in the command is its interpreter). ``collect`` are glob patterns of files to bring back.
         Raises SandboxUnavailable."""
+        ...
+
+    async def recall(self, keys: Iterable[str]) -> dict[str, Any]:
+        """What this agent, in this version, remembered in any build of the organisation under these keys; those it does
+        not know are left out. A key is a digest of all that the fact follows from, so that the outcome is the same
+        whether or not a fact is found; which were found is told beside the report."""
+        ...
+
+    async def remember(self, facts: Mapping[str, Any]) -> None:
+        """Keep facts (small JSON) under their keys. The first of equal keys stays."""
         ...
 
 

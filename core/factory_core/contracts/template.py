@@ -44,6 +44,11 @@ class WorkSpec(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What one task of it usually takes on one core, for the quote."""
     files: tuple[TemplateFile, ...] = ()
     params: dict[str, str] = {}
+    reads: tuple[str, ...] | None = None
+    """What a task of it gets to read, and all that its result is remembered under: ``blueprint`` (as far as the task's
+    scope goes) or parts of it such as ``blueprint.entities``; patterns of paths such as ``app/**/*.py`` (files of the tasks
+    before it); names of other works (their data). The project's own facts are always read. What is not declared is not
+    handed over: the less it is, the less is done again when the spec changes. Left out, it reads everything."""
 
 
 class GateSpec(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

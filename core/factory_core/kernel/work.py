@@ -10,6 +10,7 @@ import structlog
 from factory_core.builds.crashpoints import CrashPoints
 from factory_core.builds.delivery import Delivery
 from factory_core.builds.journal import Assignment, Journal
+from factory_core.builds.pieces import Pieces
 from factory_core.builds.runner import BuildRunner, Workshop
 from factory_core.builds.tools import Blobs, BuildTools
 from factory_core.contracts.agent import Tools
@@ -38,7 +39,7 @@ class ToolRoom:
         self._cores = studio.settings.cores or os.cpu_count() or 1
         self._sandbox: TakingTurns | None = None
 
-    async def lend(self, assignment: Assignment, template: TemplatePackage) -> Tools:
+    async def lend(self, assignment: Assignment, template: TemplatePackage, pieces: Pieces) -> Tools:
         """Raises SandboxUnavailable or ToolchainMissing: then nothing generated is run."""
         if self._sandbox is None:
             self._sandbox = TakingTurns(choose_sandbox(), self._cores)
@@ -50,7 +51,12 @@ class ToolRoom:
         lock = template.root / template.manifest.toolchain.lock
         toolchain = await prepare(lock, self._home, log.info)
         return BuildTools(
-            blobs=self._blobs, sandbox=self._sandbox, toolchain=toolchain, home=self._home, log=write
+            blobs=self._blobs,
+            sandbox=self._sandbox,
+            toolchain=toolchain,
+            home=self._home,
+            log=write,
+            pieces=pieces,
         )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from .errors import PlanError, TemplateBroken
 from .hierarchical import HierarchicalPlanner
 from .quote import estimate_seconds
+from .reads import reads_for
 from .scope import narrow
 from .templates import load_template
 
@@ -15,4 +16,5 @@ __all__ = [
     "estimate_seconds",
     "load_template",
     "narrow",
+    "reads_for",
 ]

@@ -13,6 +13,7 @@ import msgspec
 from factory_core.contracts.template import Manifest, TemplateFile, TemplatePackage, WorkSpec
 
 from .errors import TemplateBroken
+from .reads import PARTS, PREFIX, WHOLE
 
 __all__ = ["faults_of_work", "load_template"]
 
@@ -83,12 +84,22 @@ def _faults_of_one(work: WorkSpec, by_name: dict[str, WorkSpec]) -> Iterator[str
         yield f"work {work.name!r} takes {work.seconds} seconds; give between 0 and a day."
     for key in sorted(_OWN_PARAMS & set(work.params)):
         yield f"work {work.name!r} sets the parameter {key!r}, which belongs to the planner."
+    yield from _faults_of_reads(work, by_name)
     for name in work.after:
         earlier = by_name.get(name)
         if earlier is None:
             yield f"work {work.name!r} stands after {name!r}, which is no work of this template."
         elif earlier.stage == "deliver" != work.stage:
             yield f"work {work.name!r} stands after {name!r}, but nothing follows a delivery."
+
+
+def _faults_of_reads(work: WorkSpec, by_name: dict[str, WorkSpec]) -> Iterator[str]:
+    for name in work.reads or ():
+        part = name.removeprefix(PREFIX)
+        if part != name and part not in PARTS:
+            yield f"work {work.name!r} reads {name!r}; parts of the blueprint are {', '.join(sorted(PARTS))}."
+        elif part == name != WHOLE and name not in by_name and _NAME.match(name):
+            yield f"work {work.name!r} reads {name!r}, which is no work of this template; a path has a / or a dot."
 
 
 def _faults_of_files(manifest: Manifest, folder: Path) -> Iterator[str]:

@@ -4,8 +4,9 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import PurePosixPath
+from typing import Any
 
 import msgspec
 import pytest
@@ -28,6 +29,7 @@ class BenchTools:
     ) -> None:
         self.lines: list[str] = []
         self.commands: list[tuple[str, ...]] = []
+        self.facts: dict[str, Any] = {}
         self._contents = dict(contents or {})
         self._ran = ran
 
@@ -57,6 +59,14 @@ class BenchTools:
                 "These tools have no sandbox. Give BenchTools what a command should answer."
             )
         return self._ran
+
+    async def recall(self, keys: Iterable[str]) -> dict[str, Any]:
+        """What is kept in ``facts``."""
+        return {key: self.facts[key] for key in keys if key in self.facts}
+
+    async def remember(self, facts: Mapping[str, Any]) -> None:
+        """Keep them in ``facts``; the first of equal keys stays."""
+        self.facts = {**facts, **self.facts}
 
 
 @pytest.mark.anyio

@@ -216,8 +216,24 @@ def referrers(design: Design, entity: EntityView) -> tuple[Referrer, ...]:
 
 
 def _revision(entities: tuple[EntityView, ...]) -> str:
-    tables = repr([(view.table, view.links, view.unique_together, view.columns) for view in entities])
+    tables = repr([_table(view) for view in entities])
     return naming.digest(tables)[:12]
+
+
+def _table(view: EntityView) -> tuple[object, ...]:
+    """What the database knows of an entity; where it stands in the specification is no part of it."""
+    columns = [
+        (
+            field.column_name,
+            field.column,
+            field.optional,
+            field.field.unique,
+            field.target_table,
+            field.on_delete,
+        )
+        for field in view.columns
+    ]
+    return view.table, view.links, view.unique_columns, view.indexed_columns, columns
 
 
 def _flags(

@@ -158,8 +158,29 @@ async def test_spawned_agents_are_waited_for_by_whoever_waits_for_their_parent(d
     assert [a.task for a in turn.started] == ["a/debugger/1"]
     turn = await desk.turn((turn.started[0], Completion()))
     assert [a.task for a in turn.started] == ["b"]
-    parents = await desk.journal.parents(desk.org, build, "b")
-    assert [p.id for p in parents] == ["a", "a/debugger/1"]
+    assert await desk.journal.parents(desk.org, build, "b") == {"a", "a/debugger/1"}
+
+
+async def test_what_is_known_of_a_task_is_not_read_again_but_another_try_is(desk: Any, noop: Make) -> None:
+    build, started = await desk.planned([noop("a"), noop("b")])
+    await desk.turn((started["a"], Completion(result={"n": 1})))
+    (row,) = await desk.journal.news(desk.org, build, ["a"], {})
+    assert (row.result, row.fence) == ({"n": 1}, started["a"].fence)
+    news = await desk.journal.news(desk.org, build, ["a", "b"], {"a": row.fence, "b": started["b"].fence})
+    assert [each.id for each in news] == ["b"]  # not done, so it may change
+    assert [each.id for each in await desk.journal.news(desk.org, build, ["a"], {"a": row.fence - 1})] == [
+        "a"
+    ]
+
+
+async def test_facts_are_kept_once_and_read_by_their_own_organisation_alone(desk: Any) -> None:
+    other = uuid7()
+    await desk.journal.found(other, "theirs")
+    await desk.journal.remember(desk.org, {"a": {"fact": 1}, "b": {"fact": "\0"}})
+    await desk.journal.remember(desk.org, {"a": {"fact": 2}})
+    kept = await desk.journal.memos(desk.org, ["a", "b", "c"])
+    assert kept == {"a": {"fact": 1}, "b": {"fact": "\ufffd"}}
+    assert await desk.journal.memos(other, ["a", "b"]) == {}
 
 
 @pytest.mark.parametrize(

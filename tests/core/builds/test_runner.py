@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -16,7 +17,8 @@ from factory_core.builds.crashpoints import CrashPoints
 from factory_core.builds.delivery import LOG_LINES, Delivered, Delivery, spec_file_name
 from factory_core.builds.harvest.contribution import Contribution, check_contributions
 from factory_core.builds.journal import Assignment, Completion
-from factory_core.builds.knowledge import BuildKnowledge
+from factory_core.builds.knowledge import BuildKnowledge, KnowledgeShelf
+from factory_core.builds.pieces import PieceMemo, Pieces
 from factory_core.builds.record import TaskRecord
 from factory_core.builds.runner import BuildRunner, Workshop
 from factory_core.builds.tools import Blobs
@@ -157,8 +159,8 @@ def build_twice(desk: Any, storage: Storage) -> Callable[..., Awaitable[Completi
     async def build_twice(
         agent: Builder, between: Callable[[], Awaitable[object]] | None = None
     ) -> Completion:
-        async def lend_nothing(assignment: Assignment, template: TemplatePackage) -> Any:
-            return None
+        async def lend_pieces(_: Assignment, __: TemplatePackage, pieces: Pieces) -> Any:
+            return pieces
 
         blobs = Blobs(storage)
         known = knowledge("p.yaml")
@@ -167,7 +169,7 @@ def build_twice(desk: Any, storage: Storage) -> Callable[..., Awaitable[Completi
             templates={"t": known.template},
             planner=HierarchicalPlanner(),
             delivery=Delivery(desk.journal, blobs, storage, {}),
-            make_tools=lend_nothing,
+            make_tools=lend_pieces,
         )
         runner = BuildRunner(desk.journal, blobs, workshop, CrashPoints())
         params = {
@@ -201,6 +203,75 @@ async def test_equal_work_is_done_once(build_twice: Any) -> None:
     again = await build_twice(agent)
     assert agent.runs == 1
     assert again.result["files"][0]["path"] == "a.py"
+
+
+@pytest.mark.anyio
+async def test_the_report_names_the_build_that_work_was_reused_from(
+    desk: Any, build_twice: Any, storage: Storage
+) -> None:
+    again = await build_twice(Builder())
+    second, first = [row.id for row in await desk.journal.builds(desk.org)]
+    delivery = Delivery(desk.journal, Blobs(storage), storage, {})
+    run = (await report_of(await delivery.deliver(desk.org, second, knowledge("p.yaml")), storage))["run"]
+    reused = {
+        "task": "service",
+        "build": str(first),
+        "digests": [again.result["origin"]["digest"]],
+        "pieces": False,
+    }
+    assert run["reused"] == [reused]
+    assert (await report_of(await delivery.deliver(desk.org, first, knowledge("p.yaml")), storage))["run"][
+        "reused"
+    ] == []
+
+
+class Piecemeal(Builder):
+    """Judges pieces, those it remembers not again."""
+
+    async def run(self, work: Work, tools: Tools) -> Outcome:
+        """Its name is in every outcome, so that the outcome is not remembered as a whole."""
+        self.known = await tools.recall(["x", "y"])
+        await tools.remember({"x": [1]})
+        return msgspec.structs.replace(self.outcome, gates=(GateResult(name="g", passed=False),))
+
+
+@pytest.mark.anyio
+async def test_an_agent_recalls_pieces_of_earlier_builds_and_the_record_says_so(
+    desk: Any, build_twice: Any
+) -> None:
+    agent = Piecemeal()
+    again = await build_twice(agent)
+    assert agent.known == {"x": [1]}
+    (piece,) = again.result["pieces"]
+    assert piece["build"] == str((await desk.journal.builds(desk.org))[1].id)
+
+
+@pytest.mark.anyio
+async def test_agents_and_versions_of_one_agent_do_not_share_what_they_remember(desk: Any) -> None:
+    build = await desk.submit()
+    await PieceMemo(desk.journal, desk.org, build, "judge", "1").remember({"x": 1})
+    assert await PieceMemo(desk.journal, desk.org, build, "judge", "1").recall(["x"]) == {"x": 1}
+    assert await PieceMemo(desk.journal, desk.org, build, "judge", "2").recall(["x"]) == {}
+    assert await PieceMemo(desk.journal, desk.org, build, "other", "1").recall(["x"]) == {}
+
+
+@pytest.mark.anyio
+async def test_what_is_known_of_a_build_is_read_once_however_many_tasks_start_together() -> None:
+    reads: list[str] = []
+
+    async def load() -> BuildKnowledge:
+        reads.append("read")
+        await asyncio.sleep(0)
+        if len(reads) == 1:
+            raise OSError("not now")
+        return knowledge("p.yaml")
+
+    shelf = KnowledgeShelf()
+    with pytest.raises(OSError, match="not now"):
+        await shelf.get("b", load)
+    found = await asyncio.gather(*(shelf.get("b", load) for _ in range(20)))
+    assert len(reads) == 2
+    assert len({id(known) for known in found}) == 1
 
 
 @pytest.mark.anyio

@@ -85,6 +85,8 @@ def test_the_digest_follows_content_names_and_modes_and_nothing_else(package: Pa
         ('each = "entity"', 'each = "entity"\nstage = "dream"', "the stage 'dream'"),
         ('each = "entity"', 'each = "entity"\nseconds = -1', "-1"),
         ('each = "entity"', 'each = "entity"\nparams = {node = "x"}', "belongs to the planner"),
+        ('each = "entity"', 'each = "entity"\nreads = ["blueprint.entity"]', "parts of the blueprint are"),
+        ('each = "entity"', 'each = "entity"\nreads = ["design"]', "'design', which is no work"),
         ("requirements.lock", "missing.lock", "missing.lock' is not there"),
         ("model.py.j2", "absent.j2", "files/absent.j2, which is not there"),
         ("model.py.j2", "../factory.toml", "which is not there"),

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 import factory_template_neoforge
 from factory_core.contracts.agent import Agent, FindingLevel, Work
@@ -14,6 +15,7 @@ from factory_core.contracts.blueprint import Assumption, Blueprint, Node
 from factory_core.contracts.files import FileRef, Produced
 from factory_core.contracts.sandbox import SandboxResult
 from factory_core.contracts.template import TemplatePackage
+from factory_core.planning import HierarchicalPlanner, narrow, reads_for
 from factory_core.specs import read
 from factory_core.testing.agent import AgentContract, BenchTools
 from factory_plugin_agents.agents import Analyzer, Architect, Builder, Documenter, Integrator, Tester
@@ -166,3 +168,23 @@ async def test_code_that_cannot_be_formatted_is_a_failure_with_its_reason(
     )
     work = Work(task="integrate", params={}, blueprint=blueprint, template=template, inputs=())
     assert "one.py:1 broken" in (await Integrator().run(work, tools)).failure
+
+
+WRITERS = {agent.name: agent for agent in (Builder(), Tester(), Documenter())}
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("example", ["clinic.yaml", "orders.yaml", "studio-dialect.md", "taskboard.yaml"])
+async def test_what_is_declared_to_be_read_is_all_that_a_writer_needs(
+    example: str, template: TemplatePackage
+) -> None:
+    blueprint = read((TASKBOARD.parent / example).read_bytes(), name=example).blueprint
+    assert blueprint is not None
+    for task in HierarchicalPlanner().plan(blueprint, template).tasks:
+        if task.agent in WRITERS:
+            seen = narrow(blueprint, task.scope)
+            work = Work(task=task.id, params=task.params, blueprint=seen, template=template, inputs=())
+            reads = reads_for(template.manifest.work, task.params)
+            less = replace(work, blueprint=reads.of(seen))
+            agent = WRITERS[task.agent]
+            assert await agent.run(less, BenchTools()) == await agent.run(work, BenchTools()), task.id

@@ -11,7 +11,7 @@ from msgspec import UNSET
 from factory_core.contracts.blueprint import NodeState, RequirementState
 from factory_core.planning.slugs import segments
 
-from .report import REPORT_JSON, BuildReport, NodeRow
+from .report import REPORT_JSON, BuildReport, NodeRow, RunFacts
 
 __all__ = ["report_markdown"]
 
@@ -129,6 +129,7 @@ def _foot(report: BuildReport) -> Iterator[str]:
     run = report.run
     if run is not UNSET:
         facts = [("build", run.build), ("host", run.host), ("seconds", f"{run.seconds:.1f}")]
+        facts += [("reused", _reused(run))] if run.reused else []
         yield from _table("This run", ("fact", "value"), [*facts, ("cost", f"${run.nano_usd / 1e9:.4f}")])
         slowest = sorted(run.task_seconds.items(), key=lambda item: (-item[1], item[0]))[:10]
         yield from _table(
@@ -164,6 +165,13 @@ def _ended(passed: bool) -> str:
 
 def _text(text: str) -> str:
     return _SPECIAL.sub(lambda found: _ENTITIES.get(found[0], f"\\{found[0]}"), _one_line(text))
+
+
+def _reused(run: RunFacts) -> str:
+    tasks = sum(not row.pieces for row in run.reused)
+    pieces = sum(len(row.digests) for row in run.reused if row.pieces)
+    builds = sorted({row.build for row in run.reused})
+    return f"{tasks} tasks and {pieces} checks from {', '.join(builds)}; BUILD_REPORT.json lists them"
 
 
 def _one_line(text: str) -> str:

@@ -29,6 +29,7 @@ __all__ = [
     "PlanFigures",
     "ProjectFacts",
     "RequirementRow",
+    "ReusedRow",
     "RunFacts",
     "TargetRow",
     "TechnologyRow",
@@ -158,6 +159,17 @@ class FailureRow(Struct, frozen=True, kw_only=True):
     reason: str
 
 
+class ReusedRow(Struct, frozen=True, kw_only=True):
+    """Something that was not done again, since equal work was done before: a task, or ``pieces`` of what a task checks.
+    ``digests`` is over everything it follows from."""
+
+    task: str
+    build: str
+    """The build that did it."""
+    digests: tuple[str, ...]
+    pieces: bool
+
+
 class RunFacts(Struct, frozen=True, kw_only=True):
     """What differs from run to run; only in the copy beside the archive."""
 
@@ -167,6 +179,7 @@ class RunFacts(Struct, frozen=True, kw_only=True):
     nano_usd: int
     task_seconds: dict[str, float]
     log_tail: tuple[str, ...]
+    reused: tuple[ReusedRow, ...] = ()
 
 
 class BuildReport(Struct, frozen=True, kw_only=True):
