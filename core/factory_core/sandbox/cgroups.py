@@ -1,4 +1,4 @@
-"""Control groups: a limit on memory and processes of a whole sandbox, where the host lets us make one."""
+"""Control groups, where the host lets us make them: bounds of a whole sandbox, and its share of the processor."""
 
 from __future__ import annotations
 
@@ -20,10 +20,12 @@ _numbers = itertools.count()
 
 
 class Place(Struct, frozen=True):
-    """Where groups are made: two folders in cgroup v1, one and the same in v2."""
+    """Where groups are made: folders of their own in cgroup v1, one and the same in v2."""
 
     memory: Path
     pids: Path
+    cpu: Path | None = None
+    """None: where the processor cannot be shared out, a sandbox with many processes gets more of it."""
 
 
 class ControlGroup:
@@ -31,13 +33,17 @@ class ControlGroup:
 
     def __init__(self, place: Place, name: str, *, memory: int, processes: int) -> None:
         self._memory = place.memory / name
-        self._folders = tuple(dict.fromkeys((self._memory, place.pids / name)))
+        pids = place.pids / name
+        # Each group has the same weight unless told otherwise, however many processes are in it.
+        cpu = (place.cpu / name,) if place.cpu else ()
+        self._folders = tuple(dict.fromkeys((self._memory, pids, *cpu)))
         try:
             for folder in self._folders:
                 folder.mkdir()
             if place.memory == place.pids and not (self._memory / "memory.max").exists():
-                (place.memory / "cgroup.subtree_control").write_text("+memory +pids")
-            self._limit(memory, self._folders[-1], processes)
+                wanted = "+memory +pids +cpu" if cpu else "+memory +pids"
+                (place.memory / "cgroup.subtree_control").write_text(wanted)
+            self._limit(memory, pids, processes)
         except OSError:
             self.remove()
             raise
@@ -74,7 +80,8 @@ class ControlGroup:
 
 @cache
 def find_place() -> Place | None:
-    """Where a group with both limits can be made, tried with a process of ours; None = nowhere."""
+    """Where a group with both limits can be made, and with a share of the processor if anywhere, tried with a process of
+    ours; None = nowhere."""
     for place in _places():
         try:
             group = ControlGroup(place, f"{PREFIX}{os.getpid()}-trial", memory=64 << 20, processes=16)
@@ -103,7 +110,7 @@ def make_group(*, memory: int, processes: int) -> ControlGroup | None:
 def sweep() -> None:
     """Take away what killed processes of the studio left behind."""
     place = find_place()
-    for folder in {place.memory, place.pids} if place else ():
+    for folder in {place.memory, place.pids, place.cpu or place.pids} if place else ():
         for group in folder.glob(f"{PREFIX}*-*"):
             maker = group.name.removeprefix(PREFIX).partition("-")[0]
             if not Path(f"/proc/{maker}").exists():
@@ -117,8 +124,11 @@ def _places() -> Iterator[Place]:
     if "memory" in mine and "pids" in mine:
         for memory in _upwards(mine["memory"]):
             for pids in _upwards(mine["pids"]):
+                for cpu in _upwards(mine["cpu"]) if "cpu" in mine else ():
+                    yield Place(ROOT / "memory" / memory, ROOT / "pids" / pids, ROOT / "cpu" / cpu)
                 yield Place(ROOT / "memory" / memory, ROOT / "pids" / pids)
     for folder in _upwards(mine.get("", "/")):
+        yield Place(ROOT / folder, ROOT / folder, ROOT / folder)
         yield Place(ROOT / folder, ROOT / folder)
 
 
