@@ -110,9 +110,11 @@ def claim(endpoint: Endpoint, tree: Tree, mapping: Mapping, desk: Desk) -> None:
     stubbed with it."""
     part = f"endpoint:{endpoint.method} {endpoint.path}"
     stub = endpoint.call is CrudCall.STUB
-    if stub:
-        desk.notes.claim(tree, part)
-    elif isinstance(tree, Scalar) or not (mapping.entries or (isinstance(tree, Sequence) and tree.items)):
+    if (
+        stub
+        or isinstance(tree, Scalar)
+        or not (mapping.entries or (isinstance(tree, Sequence) and tree.items))
+    ):
         desk.notes.claim(tree, part)
     for entry in mapping.entries:
         if entry.key.text in KEYS and (endpoint.entity or entry.key.text not in DOES):
