@@ -13,6 +13,7 @@ __all__ = [
     "FactoryError",
     "JobRefused",
     "ObjectMissing",
+    "RateLimited",
     "SandboxUnavailable",
     "ServerStartError",
     "UnsafeKey",
@@ -79,3 +80,16 @@ class UnsafeKey(FactoryError):
         super().__init__(
             f"{self.key!r} cannot be a storage key. Use relative names joined by '/', without '..', at most 1024 bytes."
         )
+
+
+class RateLimited(FactoryError):
+    """Somebody else asks for patience, such as a model's provider; ``retry_after`` is in seconds. An agent that raises it
+    is parked: its slot is free meanwhile, and no try is counted."""
+
+    status = 429
+    exit_code = 75
+
+    def __init__(self, reason: str, retry_after: float) -> None:
+        self.reason = reason
+        self.retry_after = max(0.1, min(retry_after, 3600.0))
+        super().__init__(f"{reason}. Try again in {self.retry_after:g} s.")

@@ -95,6 +95,8 @@ class KernelSettings(Struct, frozen=True, kw_only=True):
     """Web processes of ``studio serve``."""
     worker_slots: Annotated[int, Meta(ge=1, le=4096)] = 16
     """Tasks one worker process runs at the same time."""
+    worker_reserved: Annotated[int, Meta(ge=0)] = 0
+    """Of those, how many are kept for organisations with a reserved share; at least one is always for all."""
     cores: Annotated[int, Meta(ge=0)] = 0
     """Sandboxed commands at the same time; 0 = as many as the machine has cores."""
     idle_seconds: Annotated[float, Meta(gt=0)] = 60.0

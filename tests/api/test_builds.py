@@ -8,7 +8,9 @@ from uuid import uuid4
 
 import pytest
 
-from factory_core.kernel.database import open_database
+from factory_core.builds.journal import Journal
+from factory_core.builds.shares import OrganisationShare
+from factory_core.kernel.database import LOCAL_ORGANISATION, open_database
 from factory_core.settings import KernelSettings
 
 pytestmark = pytest.mark.anyio
@@ -220,3 +222,17 @@ async def test_the_front_door_leads_to_the_documentation(client: Any) -> None:
     answer = await client.get("/", follow_redirects=False)
     assert answer.status_code in (302, 307)
     assert answer.headers["location"] == "/api/docs"
+
+
+async def test_what_may_not_wait_is_429_and_says_when_to_come_back(
+    client: Any, order: Any, database: str
+) -> None:
+    first = await order(key="k1")
+    async with open_database(database, KernelSettings()) as opened:
+        await Journal(opened.pool).shares.give(LOCAL_ORGANISATION, OrganisationShare(max_builds=1))
+    answer = await client.post(BUILDS, json={"spec": SPEC})
+    problem = answer.json()
+    assert (answer.status_code, problem["type"]) == (429, "urn:factory:problem:queue-full")
+    assert int(answer.headers["retry-after"]) == problem["retry_after"] >= 1
+    again = await client.post(BUILDS, json={"spec": SPEC}, headers={"Idempotency-Key": "k1"})
+    assert (again.status_code, again.json()["id"]) == (200, first["id"])

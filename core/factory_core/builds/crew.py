@@ -11,6 +11,7 @@ from typing import Protocol
 import structlog
 
 from factory_core.builds.schemas import Assignment, Completion, CompletionKind, Key, Report
+from factory_core.errors import RateLimited
 
 __all__ = ["Crew", "Runner"]
 
@@ -84,6 +85,10 @@ class Crew:
     async def _run(self, attempt: Assignment) -> Report:
         try:
             return Report.of(attempt, await self._runner.run(attempt))
+        except RateLimited as error:
+            delay = error.retry_after * random.uniform(1.0, 1.1)  # noqa: S311 - spreads what was parked together
+            parked = Completion(kind=CompletionKind.PARK, reason=error.reason, delay=delay)
+            return Report.of(attempt, parked)
         except (Exception, SystemExit) as error:  # noqa: BLE001 - whatever an agent throws is its crash, not ours
             _log.exception("agent crashed", build=str(attempt.build), task=attempt.task, fence=attempt.fence)
             return Report.of(attempt, _crash(attempt, error))

@@ -7,7 +7,14 @@ from uuid import UUID
 from factory_core.contracts.events import BuildState
 from factory_core.errors import FactoryError
 
-__all__ = ["BuildMissing", "BuildUnready", "IdempotencyConflict", "OrganisationMissing", "TaskMissing"]
+__all__ = [
+    "BuildMissing",
+    "BuildUnready",
+    "IdempotencyConflict",
+    "OrganisationMissing",
+    "QueueFull",
+    "TaskMissing",
+]
 
 _NEXT_STEPS = {
     BuildState.QUEUED: "It is under way; cancel it or wait for its end.",
@@ -83,4 +90,18 @@ class IdempotencyConflict(FactoryError):
         self.build = build
         super().__init__(
             f"The idempotency key {key!r} belongs to build {build}, which has another specification. Use a new key."
+        )
+
+
+class QueueFull(FactoryError):
+    """The organisation has as many builds or tasks waiting as it may. ``retry_after`` is in seconds."""
+
+    status = 429
+    exit_code = 75
+
+    def __init__(self, retry_after: int) -> None:
+        self.retry_after = retry_after
+        super().__init__(
+            "The organisation has as much waiting as it may, so this build was not taken. "
+            f"Try again in {retry_after} s, or cancel a build that is not needed."
         )

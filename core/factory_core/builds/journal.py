@@ -15,7 +15,7 @@ from uuid import UUID
 import msgspec
 
 from factory_core.builds.control import Control
-from factory_core.builds.errors import BuildMissing, IdempotencyConflict, OrganisationMissing
+from factory_core.builds.errors import BuildMissing, IdempotencyConflict, OrganisationMissing, QueueFull
 from factory_core.builds.ids import uuid7
 from factory_core.builds.schemas import (
     Assignment,
@@ -35,6 +35,7 @@ from factory_core.builds.schemas import (
     as_json,
     rows_of,
 )
+from factory_core.builds.shares import Shares
 from factory_core.contracts.events import Event
 
 if TYPE_CHECKING:
@@ -79,7 +80,7 @@ _NEWS = """
 
 _PARENTS = "select parent from edge where build_id = $1 and child = $2"
 
-_STEP = "select * from journal.step($1,$2,$3,$4,$5,$6,$7,$8,$9,$10,$11,$12,$13,$14,$15,$16,$17,$18)"
+_STEP = "select * from journal.step($1,$2,$3,$4,$5,$6,$7,$8,$9,$10,$11,$12,$13,$14,$15,$16,$17,$18,$19)"
 
 
 class Journal:
@@ -88,6 +89,7 @@ class Journal:
     def __init__(self, source: Pool | Connection) -> None:
         self._source = source
         self.control = Control(source)
+        self.shares = Shares(source)
 
     async def found(self, org: UUID, name: str, *, weight: int = 1) -> None:
         """Make sure that the organisation exists."""
@@ -101,9 +103,9 @@ class Journal:
     async def submit(self, order: Submission, *, build: UUID | None = None) -> Submitted:
         """Create a build with its task ``plan`` (agent ``planner``) and event 1; one idempotency key, one build.
 
-        ``build`` is its id if it is new. Raises IdempotencyConflict, OrganisationMissing. Safe to repeat."""
+        ``build`` is its id if it is new. Raises IdempotencyConflict, OrganisationMissing, QueueFull. Safe to repeat."""
         row = await self._source.fetchrow(
-            "select * from journal.submit($1, $2, $3, $4, $5, $6, $7, $8, $9)",
+            "select * from journal.submit($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)",
             order.org,
             build or uuid7(),
             order.idem_key,
@@ -113,9 +115,13 @@ class Journal:
             order.max_agents,
             order.max_depth,
             order.max_seconds,
+            order.project,
+            order.max_running,
         )
         if row is None:
             raise OrganisationMissing(order.org)
+        if row["build"] is None:
+            raise QueueFull(row["retry_after"])
         if row["spec_digest"] != order.spec_digest:
             raise IdempotencyConflict(order.idem_key, row["build"])
         return Submitted(build=row["build"], created=row["created"])
@@ -144,8 +150,11 @@ class Journal:
         scan: bool,
         offers: Sequence[UUID] = (),
         per: int = 8,
+        keep: int = 0,
     ) -> Turn:
-        """Report, beat and take work in one transaction. Repeat the same tick when the answer was lost."""
+        """Report, beat and take work in one transaction. Repeat the same tick when the answer was lost.
+
+        ``keep`` of the tasks wanted may only be of organisations with ``reserved``."""
         rows = await self._source.fetch(
             _STEP,
             worker,
@@ -166,6 +175,7 @@ class Journal:
             scan,
             list(offers),
             per,
+            keep,
         )
         return _turn(rows)
 

@@ -21,6 +21,7 @@ from factory_core.builds.ids import uuid7
 from factory_core.builds.line import Connect, Line, connect_to
 from factory_core.builds.schemas import Key, Report, Turn
 from factory_core.builds.wake import News, Tell, Wake
+from factory_core.builds.window import Window
 
 __all__ = ["BuildLoop", "Connect", "Pace", "Runner", "connect_to"]
 
@@ -39,7 +40,7 @@ class Pace(Struct, frozen=True, kw_only=True):
     grace: float = 10.0
     """How long agents may finish when the worker is asked to stop."""
     batch: int = 100
-    """Reports and tasks in one step. Larger is not better."""
+    """Reports and tasks in one step at most. Larger is not better; fewer tasks are taken while the database is slow."""
 
 
 async def _tell_nobody(*_: object) -> None:
@@ -55,6 +56,7 @@ class BuildLoop:
         runner: Runner,
         *,
         slots: int = 8,
+        reserved: int = 0,
         name: str = "worker",
         wake: Wake | None = None,
         pace: Pace = Pace(),  # noqa: B008 - frozen
@@ -66,6 +68,8 @@ class BuildLoop:
         self._line = Line(connect, timeout=pace.ttl / 2)
         self._crew = Crew(runner, slots, self.wake.ring)
         self._slots = slots
+        self._reserved = min(reserved, slots - 1)
+        self._window = Window(pace.batch)
         self._name = name
         self._pace = pace
         self._news = News(tell)
@@ -102,7 +106,9 @@ class BuildLoop:
 
     async def _step(self) -> None:
         now = self._clock()
-        want = 0 if self._stopping is not None else min(self._crew.free, self._pace.batch)
+        free = self._crew.free
+        want = 0 if self._stopping is not None else min(free, self._window.size)
+        keep = max(0, want - max(0, free - self._reserved))
         offers, look = self.wake.take()
         self._more = self._more or look or (want == 0 and bool(offers))
         scan = want > 0 and (self._more or now - self._scanned >= self._pace.poll)
@@ -112,10 +118,12 @@ class BuildLoop:
         if scan:
             self._scanned = now
         reports = self._crew.take(self._pace.batch)
-        turn = await self._send(reports, held, want=want, scan=scan, offers=offers)
+        asked = self._clock()
+        turn = await self._send(reports, held, want=want, scan=scan, offers=offers, keep=keep)
+        self._window.note(self._clock() - asked)
         self._acknowledged = now
         # A short claim is no proof of emptiness; only a scan that found nothing is.
-        self._more = turn.more or (self._more and not scan)
+        self._more = turn.more or (self._more and not scan) or (self._reserved > 0 and bool(reports))
         await self._obey(turn, reports)
         if now - self._tended >= self._pace.check:
             self._tended = now

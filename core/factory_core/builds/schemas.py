@@ -44,6 +44,10 @@ class Submission(Struct, frozen=True, kw_only=True):
     options: dict[str, Any] = {}
     params: dict[str, str] = {}
     """The params of task ``plan``."""
+    project: str = ""
+    """Builds of one project share what the project may use."""
+    max_running: int | None = None
+    """Tasks of this build that may run at once."""
     max_agents: int = 200
     max_depth: int = 6
     max_seconds: float | None = None
@@ -115,6 +119,9 @@ class CompletionKind(StrEnum):
     """A verdict: not tried again, and what depends on it is skipped."""
     RETRY = "retry"
     """A crash: tried again after ``delay`` seconds, until the task's tries are used up."""
+    PARK = "park"
+    """It must wait, such as for a model's rate limit: its slot is free, and after ``delay`` seconds it is tried again
+    without a try counted."""
     CANCELLED = "cancelled"
     """Stopped before its end: cancelled with its build, else ready again without a try counted."""
 

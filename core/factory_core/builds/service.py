@@ -112,7 +112,7 @@ class BuildService:
     async def start(self, org: UUID, order: BuildOrder) -> Started:
         """Check the specification, quote the build and submit it.
 
-        Raises SpecRejected, TemplateMissing, PlanError, IdempotencyConflict."""
+        Raises SpecRejected, TemplateMissing, PlanError, IdempotencyConflict, QueueFull."""
         order = replace(order, name=spec_file_name(order.name))  # what a journal in JSON can keep
         reading = read(order.spec, name=order.name)
         if reading.blueprint is None:
@@ -135,6 +135,7 @@ class BuildService:
                     "template": order.template,
                     "max_agents": str(cap),
                 },
+                project=blueprint.project.slug,
                 max_agents=cap,
                 max_seconds=blueprint.constraints.max_build_seconds,
             )

@@ -28,8 +28,10 @@ __all__ = [
     "Memo",
     "Organisation",
     "PastWorker",
+    "ProjectShare",
     "QueuedJob",
     "Task",
+    "Usage",
     "WorkerBeat",
 ]
 
@@ -40,6 +42,10 @@ class Organisation(Table, tablename="organisation"):
     weight = Integer(default=1)
     vt = DoublePrecision(default=0.0)
     created_at = Timestamptz()
+    max_running = Integer(null=True)
+    max_builds = Integer(null=True)
+    max_queued = Integer(null=True)
+    reserved = Boolean(default=False)
 
 
 class Build(Table, tablename="build"):
@@ -69,6 +75,8 @@ class Build(Table, tablename="build"):
     held_at = Timestamptz(null=True)
     max_seconds = DoublePrecision(null=True)
     first_fence = Integer(default=0)
+    project = Text()
+    max_running = Integer(null=True)
 
 
 class Task(Table, tablename="task"):
@@ -108,6 +116,7 @@ class Task(Table, tablename="task"):
     memo_digest = Text(null=True)
     result = JSONB(null=True)
     reason = Text()
+    rank = DoublePrecision()
 
 
 class Edge(Table, tablename="edge"):
@@ -135,6 +144,20 @@ class WorkerBeat(Table, tablename="worker"):
     tick = BigInt()
     started_at = Timestamptz()
     beat_at = Timestamptz()
+    vt = DoublePrecision()
+
+
+class Usage(Table, tablename="usage"):
+    org_id = UUID()
+    worker = UUID(primary_key=True)
+    vt = DoublePrecision()
+
+
+class ProjectShare(Table, tablename="project_share"):
+    org_id = UUID()
+    project = Text(primary_key=True)
+    weight = Integer(default=1)
+    max_running = Integer(null=True)
 
 
 class Memo(Table, tablename="memo"):
@@ -188,6 +211,8 @@ TABLES: tuple[type[Table], ...] = (
     Edge,
     EventLog,
     WorkerBeat,
+    Usage,
+    ProjectShare,
     Memo,
     QueuedJob,
     DeadJob,

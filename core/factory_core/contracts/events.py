@@ -60,6 +60,7 @@ class EventKind(StrEnum):
     TASK_DONE = "task.done"
     TASK_FAILED = "task.failed"
     TASK_RETRYING = "task.retrying"
+    TASK_PARKED = "task.parked"
     TASK_LEASE_LOST = "task.lease_lost"
     TASK_QUARANTINED = "task.quarantined"
     TASK_CANCELLED = "task.cancelled"

@@ -2,7 +2,7 @@
 
 Exit codes: 0 done; 1 a gate or an acceptance case failed; 2 the specification is wrong; 3 cancelled; 4 the environment (a
 server, the sandbox, the toolchain, a setting, a plugin); 5 ``--strict`` found something stubbed or not understood; 64 the
-command line was wrong; 70 a defect of ours.
+command line was wrong; 70 a defect of ours; 75 too much is waiting already, try again later.
 """
 
 # pyright: reportUnknownMemberType=false

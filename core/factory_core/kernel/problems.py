@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from http import HTTPStatus
 from typing import Any, cast
@@ -53,7 +54,7 @@ def answer(request: Connection, error: Exception) -> Response[bytes]:
 
 def _described(error: Exception) -> tuple[int, dict[str, Any], dict[str, str]]:
     if isinstance(error, FactoryError):
-        return error.status, _factory(error), {}
+        return error.status, _factory(error), _patience(error)
     if isinstance(error, msgspec.ValidationError):
         return 422, _invalid((_from_message(str(error)),)), {}
     if isinstance(error, ValidationException):
@@ -72,6 +73,12 @@ def _factory(error: FactoryError) -> dict[str, Any]:
     problem = _plain(error.status, str(error)) | {"type": f"urn:factory:problem:{slug}"}
     errors = error.facts().get("errors")
     return {**facts, **problem, **({"errors": errors} if errors else {})}
+
+
+def _patience(error: FactoryError) -> dict[str, str]:
+    """Errors that know when to come back say so (RFC 9110, section 10.2.3)."""
+    seconds: Any = error.facts().get("retry_after")
+    return {} if seconds is None else {"Retry-After": str(math.ceil(seconds))}
 
 
 def _plain(status: int, detail: str) -> dict[str, Any]:

@@ -78,6 +78,7 @@ async def work(studio: Studio) -> None:
             database_url=studio.database_url(),
             queue_url=studio.queue_url(),
             slots=settings.worker_slots,
+            reserved=settings.worker_reserved,
             name=f"{platform.node()}:{os.getpid()}",
             statement_cache=settings.database_statement_cache,
         )

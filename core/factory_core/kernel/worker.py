@@ -35,6 +35,8 @@ class WorkerOrder(Struct, frozen=True, kw_only=True):
     queue_url: str | None = None
     """None: no Redis at all; both loops poll."""
     slots: int = 8
+    reserved: int = 0
+    """Slots that only organisations with ``reserved`` may take."""
     name: str = "worker"
     statement_cache: int = 100
     job_slots: int = 10
@@ -63,6 +65,7 @@ async def run_worker(
         connect,
         runner,
         slots=order.slots,
+        reserved=order.reserved,
         name=order.name,
         wake=wake,
         pace=order.pace,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import sys
+from collections import Counter, deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from pathlib import Path
 from types import ModuleType
@@ -12,7 +13,7 @@ from uuid import UUID
 
 import asyncpg
 import pytest
-from msgspec import Struct
+from msgspec import Struct, field
 
 from factory_core.builds.ids import uuid7
 from factory_core.builds.journal import (
@@ -25,6 +26,7 @@ from factory_core.builds.journal import (
     Report,
     Submission,
 )
+from factory_core.builds.shares import OrganisationShare
 from factory_core.testing.databases import DatabaseFactory, run_apart
 from factory_migrations.core.scripts import JOURNAL
 
@@ -120,6 +122,89 @@ async def desk(connection: Any) -> Desk:
     await desk.journal.found(desk.org, "ours")
     await desk.journal.enlist(desk.worker, "desk", 50)
     return desk
+
+
+STILL_CLOCK = """create or replace function factory_now() returns timestamptz language sql volatile as
+$$ select '2026-01-01T00:00:00Z'::timestamptz + current_setting('test.now')::float8 * interval '1 second' $$"""
+
+
+class Floor(Struct):
+    """Several organisations and workers under a clock that stands still between rounds."""
+
+    journal: Journal
+    connection: Any
+    url: str
+    now: float = 0.0
+    names: dict[UUID, str] = field(default_factory=dict)
+    ticks: dict[UUID, int] = field(default_factory=dict)
+    running: dict[UUID, deque[Any]] = field(default_factory=dict)
+    started: Counter[str] = field(default_factory=Counter)
+
+    async def wait(self, seconds: float) -> None:
+        self.now += seconds
+        await self.connection.execute(f"set test.now = '{self.now}'")
+
+    async def hire(self) -> UUID:
+        worker = uuid7()
+        await self.journal.enlist(worker, "w", 100)
+        self.ticks[worker], self.running[worker] = 0, deque()
+        return worker
+
+    async def organisation(self, name: str, **share: Any) -> UUID:
+        org = uuid7()
+        self.names[org] = name
+        await self.journal.found(org, name)
+        await self.journal.shares.give(org, OrganisationShare(**share))
+        return org
+
+    async def flood(self, org: UUID, tasks: int, **more: Any) -> UUID:
+        """A build with so many ready tasks, planned by a worker that comes and goes."""
+        planner = uuid7()
+        await self.journal.enlist(planner, "planner", 1)
+        order = Submission(org=org, idem_key=str(uuid7()), spec_digest="s", max_agents=100_000, **more)
+        build = (await self.journal.submit(order)).build
+        plan = (await self.journal.step(planner, 1, want=1, scan=False, offers=[build])).started[0]
+        rows = tuple(NewTask(id=f"t{n}", agent="x") for n in range(tasks))
+        await self.journal.step(planner, 2, [Report.of(plan, Completion(tasks=rows))], want=0, scan=False)
+        await self.journal.leave(planner)
+        return build
+
+    async def turn(self, worker: UUID, *, slots: int, ends: int = 0, reserved: int = 0) -> list[str]:
+        """The first ``ends`` of what the worker runs end, and its free slots are filled: whose tasks started."""
+        running = self.running[worker]
+        done = [running.popleft() for _ in range(min(ends, len(running)))]
+        free = slots - len(running)
+        self.ticks[worker] += 1
+        turn = await self.journal.step(
+            worker,
+            self.ticks[worker],
+            [Report.of(attempt, Completion()) for attempt in done],
+            want=free,
+            scan=True,
+            keep=max(0, free - max(0, free - reserved)),
+        )
+        running.extend(turn.started)
+        names = [self.names[attempt.org] for attempt in turn.started]
+        self.started.update(names)
+        return names
+
+
+async def open_floor(connection: Any, url: str) -> Floor:
+    await connection.execute(STILL_CLOCK)
+    floor = Floor(journal=Journal(connection), connection=connection, url=url)
+    await floor.wait(0.0)
+    return floor
+
+
+@pytest.fixture
+async def floor(connection: Any, journal_url: str) -> Floor:
+    return await open_floor(connection, journal_url)
+
+
+@pytest.fixture
+def floor_over() -> Callable[[Any, str], Awaitable[Floor]]:
+    """``await floor_over(connection, url)``: a floor on another journal."""
+    return open_floor
 
 
 @pytest.fixture

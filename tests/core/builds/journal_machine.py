@@ -25,10 +25,14 @@ from factory_core.builds.schemas import (
     Report,
     Submission,
 )
+from factory_core.builds.shares import OrganisationShare
 
 TTL, DEADLINE = 20.0, 60.0
 CAPS = {"x": 5, "y": 50, "z": 5}
 """Agents a build may have: so few that the cap is met, so many that the depth is."""
+AT_ONCE = 7
+"""Tasks of the organisation that may run at once, and of each build:"""
+AT_ONCE_OF = {"x": None, "y": 3, "z": None}
 CLOCK = """create or replace function factory_now() returns timestamptz language sql volatile as
 $$ select current_setting('test.now')::timestamptz $$"""
 
@@ -58,7 +62,7 @@ def children(draw: Any, prefix: str, fewest: int) -> Completion:
 
 @st.composite
 def completions(draw: Any, parent: str) -> Completion:
-    kind = draw(st.sampled_from(["done", "done", "done", "done", "failed", "retry", "cancelled"]))
+    kind = draw(st.sampled_from(["done", "done", "done", "done", "failed", "retry", "park", "cancelled"]))
     if kind != "done":
         return Completion(kind=CompletionKind(kind), reason="why", delay=draw(st.sampled_from([0.0, 5.0])))
     if parent == "plan":
@@ -87,6 +91,7 @@ class JournalMachine(RuleBasedStateMachine):
         self.run(self.connection.execute("begin"))
         self.pass_time(0.0)
         self.run(self.journal.found(self.org, "one"))
+        self.run(self.journal.shares.give(self.org, OrganisationShare(max_running=AT_ONCE)))
         self.add_worker()
         worker = next(iter(self.workers))
         self.submit("x")
@@ -110,11 +115,18 @@ class JournalMachine(RuleBasedStateMachine):
 
     @rule(key=st.sampled_from("xyz"))
     def submit(self, key: str) -> None:
-        order = Submission(org=self.org, idem_key=key, spec_digest=key, max_agents=CAPS[key], max_depth=DEPTH)
+        order = Submission(
+            org=self.org,
+            idem_key=key,
+            spec_digest=key,
+            max_agents=CAPS[key],
+            max_depth=DEPTH,
+            max_running=AT_ONCE_OF[key],
+        )
         made = self.run(self.journal.submit(order, build=self.new_id()))
         assert made.created == (key not in self.keys)
         assert self.keys.setdefault(key, made.build) == made.build
-        self.builds.setdefault(made.build, Build(CAPS[key]))
+        self.builds.setdefault(made.build, Build(CAPS[key], AT_ONCE_OF[key]))
 
     @rule()
     @precondition(lambda self: len(self.workers) < 3)
@@ -209,11 +221,16 @@ class JournalMachine(RuleBasedStateMachine):
         open_to = {b for b in self.builds if (scan or b in reported) and b not in idle}
         ready = {(b, n): t for b in open_to for n, t in self.builds[b].tasks.items() if t.state == "ready"}
         assert len(turn.started) <= want
-        builds = {b for b, _ in ready}
-        if len(builds) <= want // 2 + 1:
-            assert len(turn.started) == min(want, len(ready))
-        if len(turn.started) < len(ready) and scan and want:
-            assert turn.more
+        choice = {b for b, _ in ready if self.builds[b].room > 0}
+        share = max(2, want // max(1, len(choice)) + 1)
+        rooms = {b: min(self.builds[b].room, share, sum(of == b for of, _ in ready)) for b in choice}
+        running = sum(build.running for build in self.builds.values())
+        possible = min(want, AT_ONCE - running, sum(rooms.values()))
+        assert len(turn.started) <= possible
+        if len(choice) <= want // 2 + 1 or not scan:
+            assert len(turn.started) == possible
+        if scan and want:
+            assert turn.more == (possible > 0)
         for attempt in sorted(turn.started, key=lambda a: a.key):
             assert (attempt.build, attempt.task) in ready
             task = ready.pop((attempt.build, attempt.task))

@@ -25,8 +25,8 @@ class Task:
 
 
 class Build:
-    def __init__(self, cap: int) -> None:
-        self.cap = cap
+    def __init__(self, cap: int, at_once: int | None = None) -> None:
+        self.cap, self.at_once = cap, at_once
         self.tasks: dict[str, Task] = {}
         self.events: Counter[tuple[str, str | None, int | None]] = Counter({("build.created", None, None): 1})
         self.agents, self.stop, self.state = 0, False, "queued"
@@ -179,6 +179,14 @@ class Build:
                     self.end(name, "cancelled")
             self.finish()
 
+    @property
+    def running(self) -> int:
+        return sum(task.state == "running" for task in self.tasks.values())
+
+    @property
+    def room(self) -> int:
+        return len(self.tasks) if self.at_once is None else self.at_once - self.running
+
     def tell(self, kind: str, task: str | None = None, fence: int | None = None) -> None:
         self.events[kind, task, fence] += 1
 
@@ -260,6 +268,11 @@ class Build:
                 task.run_at = now + done.delay if done.delay else None
                 task.armed = True
                 task.state = "waiting" if done.delay else "ready"
+        elif kind == "park":
+            self.tell("task.parked", name, fence)
+            task.run_at = now + done.delay if done.delay else None
+            task.armed = True
+            task.state = "waiting" if done.delay else "ready"
         else:
             self.tell("task.lease_lost", name, fence)
             task.state = "ready"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 from uuid import UUID
@@ -16,6 +17,7 @@ from factory_core.builds.ids import uuid7
 from factory_core.builds.journal import Assignment, Completion, Journal, NewTask, Submission
 from factory_core.builds.loop import BuildLoop, Pace, connect_to
 from factory_core.builds.wake import News
+from factory_core.errors import RateLimited
 
 pytestmark = pytest.mark.anyio
 QUICK = Pace(ttl=20.0, poll=0.02, check=0.02, grace=5.0)
@@ -99,6 +101,49 @@ async def test_an_agent_that_throws_is_tried_again_and_its_last_words_are_kept(s
     assert await stage.ended(build) == "failed"
     assert stage.runs == [("plan", 1), ("t", 1), ("t", 2)]
     assert await stage.reason(build, "t") == "ZeroDivisionError: of all things"
+
+
+async def test_an_agent_that_must_be_patient_is_parked_and_its_slot_is_free(stage: Stage) -> None:
+    async def patient(assignment: Assignment) -> Completion:
+        if assignment.task == "t" and assignment.fence == 1:
+            raise RateLimited("the model's provider asks for patience", 0.1)
+        return Completion()
+
+    build = await stage.submit()
+    tasks = (NewTask(id="t", agent="x", priority=9, max_tries=1), NewTask(id="u", agent="x"))
+    stage.play(patient, *tasks, slots=1)
+    assert await stage.ended(build) == "passed"
+    assert stage.runs == [("plan", 1), ("t", 1), ("u", 1), ("t", 2)]
+    kinds = [e.kind for e in await stage.journal.events(stage.org, build)]
+    assert kinds.count("task.parked") == 1
+
+
+async def test_slow_steps_make_a_worker_take_less_at_once(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The clock says that every step takes a second, so the window falls to one task."""
+    wants: list[int] = []
+    step = Journal.step
+
+    async def watched(self: Journal, *arguments: Any, **taking: Any) -> Any:
+        wants.append(taking["want"])
+        return await step(self, *arguments, **taking)
+
+    seconds = itertools.count()
+    monkeypatch.setattr(Journal, "step", watched)
+    build = await stage.submit()
+    pace = replace(QUICK, ttl=1e6, grace=1e6)
+    stage.play(
+        works,
+        *(NewTask(id=f"t{n}", agent="x") for n in range(60)),
+        slots=8,
+        clock=seconds.__next__,
+        pace=pace,
+    )
+    assert await stage.ended(build) == "passed"
+    assert max(wants[:1]) == 8
+    assert len(wants) > 20
+    assert set(wants[10:]) <= {0, 1}
 
 
 async def test_a_result_that_is_no_json_is_a_crash(stage: Stage) -> None:

@@ -62,11 +62,16 @@ MUTANTS: dict[str, tuple[str, str, str]] = {
         "set state = 'failed' where build_id",
         "set reason = '' where build_id",
     ),
+    "parking counts a try": (
+        "05",
+        "or (s.kind = 'retry' and not s.ended)",
+        "or (s.kind in ('retry', 'park') and not s.ended)",
+    ),
     "builds never end": ("03", "and open and unfinished = 0", "and open and unfinished = -1"),
 }
 
 CONTROL: dict[str, tuple[str, str, str]] = {
-    "a held build is handed out": ("06", "and state in ('queued', 'planning', 'running')", ""),
+    "a held build is handed out": ("06", "and b.state in ('queued', 'planning', 'running')", ""),
     "a halted build ends by itself": ("03", " and state <> 'halted'", ""),
     "a plan lifts a pause": ("04", "p_parent = 'plan' and held_at is null", "p_parent = 'plan'"),
     "a pause is told twice": ("08", "if v_state in ('queued',", "if v_state in ('paused', 'queued',"),

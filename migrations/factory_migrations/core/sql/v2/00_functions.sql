@@ -15,3 +15,13 @@ begin
     execute format('create policy owner on %I to %I using (true)', p_table, current_user);
     execute format('grant select on %I to factory_tenant', p_table);
 end $$;
+
+-- Where a task stands in its build's queue from p_ready on. Priority counts milliseconds of the path that waits for it; ten
+-- milliseconds of waiting count as one of them.
+create function journal.rank(p_priority integer, p_ready timestamptz) returns double precision
+language sql immutable as $$
+    select extract(epoch from p_ready)::double precision * 100 - p_priority
+$$;
+
+-- What the shortest attempt costs, in seconds of a slot: even a task of no length takes its turn.
+create function journal.toll() returns double precision language sql immutable as 'select 0.1::double precision';

@@ -41,6 +41,7 @@ begin
             select hit.*, next_seq - 1 + sum(ended::integer) over (partition by build_id order by task) as seq from hit
         ), changed as (
             update task t set need = s.need, state = s.state,
+                rank = case s.state when 'ready' then journal.rank(t.priority, p_now) else 0 end,
                 ended_at = case when s.ended then p_now end,
                 reason = case s.state when 'skipped' then 'a task before it did not end well' else '' end
             from numbered s where t.build_id = s.build_id and t.id = s.task
@@ -104,6 +105,7 @@ begin
         select item.*, next_seq - 1 + count(kind) over (partition by build_id order by o) as seq from item
     ), changed as (
         update task t set state = s.state, worker = null, run_at = null, reason = p_reason,
+            rank = case when s.state = 'ready' and t.rank = 0 then journal.rank(t.priority, p_now) else t.rank end,
             tries = t.tries + coalesce(s.kind in ('task.retrying', 'task.failed') and s.old = 'running', false)::integer,
             crashes = t.crashes + p_crash::integer,
             ended_at = case when s.ended then p_now end

@@ -1,28 +1,49 @@
--- One idempotency key, one build: a second call answers the first's id and the digest it was made with.
+-- One idempotency key, one build: a second call answers the first's id and the digest it was made with. When the
+-- organisation has as much waiting as it may, no build is made: build is null and retry_after says in how many seconds
+-- there may be room (what waits, a second for each task, on the slots there are).
 create function journal.submit(
     p_org uuid, p_build uuid, p_key text, p_spec text, p_options jsonb, p_params jsonb,
-    p_max_agents integer, p_max_depth integer, p_max_seconds double precision
-) returns table (build uuid, created boolean, spec_digest text)
+    p_max_agents integer, p_max_depth integer, p_max_seconds double precision,
+    p_project text default '', p_max_running integer default null
+) returns table (build uuid, created boolean, spec_digest text, retry_after integer)
 language plpgsql as $$
 declare
     v_now timestamptz := factory_now();
+    v_org organisation;
+    v_builds integer;
+    v_tasks bigint;
 begin
+    select * into v_org from organisation where id = p_org;
+    if v_org.max_builds is not null or v_org.max_queued is not null then
+        -- One order of this organisation at a time, or two of them would find the same last place.
+        perform from organisation where id = p_org for no key update;
+        select count(*), coalesce(sum(b.unfinished), 0) into v_builds, v_tasks from build b where b.org_id = p_org and b.open;
+        if (v_builds >= v_org.max_builds or v_tasks >= v_org.max_queued)
+            and not exists (select from build b where b.org_id = p_org and b.idem_key = p_key) then
+            return query select null::uuid, false, p_spec, greatest(1, least(300, v_tasks / greatest(1, (
+                select sum(w.slots) from worker w where w.beat_at > v_now - interval '1 minute'))))::integer;
+            return;
+        end if;
+    end if;
     insert into build (id, org_id, idem_key, spec_digest, options, next_seq, tasks, unfinished, ready, max_agents,
-        max_depth, weight, vt, max_seconds, drop_at, deadline_at, created_at)
-    select p_build, p_org, p_key, p_spec, p_options, 2, 1, 1, 1, p_max_agents, p_max_depth, o.weight,
-        coalesce((select min(b.vt) from build b where b.open), 0), p_max_seconds,
-        v_now + p_max_seconds * interval '0.8 seconds', v_now + p_max_seconds * interval '1 second', v_now
+        max_depth, vt, max_seconds, drop_at, deadline_at, created_at, project, max_running)
+    select p_build, p_org, p_key, p_spec, p_options, 2, 1, 1, 1, p_max_agents, p_max_depth,
+        coalesce((select min(b.vt) from build b where b.org_id = p_org and b.open), 0), p_max_seconds,
+        v_now + p_max_seconds * interval '0.8 seconds', v_now + p_max_seconds * interval '1 second', v_now,
+        p_project, p_max_running
     from organisation o where o.id = p_org
     on conflict (org_id, idem_key) do nothing;
     if not found then
-        return query select b.id, false, b.spec_digest from build b where b.org_id = p_org and b.idem_key = p_key;
+        return query select b.id, false, b.spec_digest, null::integer from build b
+        where b.org_id = p_org and b.idem_key = p_key;
         return;
     end if;
-    insert into task (build_id, id, org_id, n, agent, title, team, phase, params, state)
-    values (p_build, 'plan', p_org, 0, 'planner', 'Plan the build', 'planning', 'planning', p_params, 'ready');
+    insert into task (build_id, id, org_id, n, agent, title, team, phase, params, state, rank)
+    values (p_build, 'plan', p_org, 0, 'planner', 'Plan the build', 'planning', 'planning', p_params, 'ready',
+        journal.rank(0, v_now));
     insert into event (build_id, seq, org_id, kind, at, body)
     values (p_build, 1, p_org, 'build.created', v_now, jsonb_build_object('spec', p_spec));
-    return query select p_build, true, p_spec;
+    return query select p_build, true, p_spec, null::integer;
 end $$;
 
 -- Checks the children a task brings: null, or why they are refused. Edges inside the batch go from earlier to later

@@ -1,11 +1,12 @@
 -- Records how attempts ended, a batch at a time, and answers the event each got: the same one again for a repeated
 -- report, null for a report under a stale fence. The caller holds the locks of p_build's builds.
 --
--- Kinds: done; failed (a verdict, not retried); retry (a crash: later again, until max_tries); cancelled (the agent was
--- stopped before its end: final when the build is stopped, else the task is ready again and no try is counted).
+-- Kinds: done; failed (a verdict, not retried); retry (a crash: later again, until max_tries); park (it must wait, such as
+-- for a model's rate: later again, no try is counted); cancelled (the agent was stopped before its end: final when the
+-- build is stopped, else the task is ready again and no try is counted).
 -- p_result is what done and failed attempts leave, p_reason says why it was not done. p_children comes with done only.
 create function journal.conclude(
-    p_build uuid[], p_task text[], p_fence integer[], p_kind text[], p_result text[], p_reason text[], p_memo text[],
+    p_worker uuid, p_build uuid[], p_task text[], p_fence integer[], p_kind text[], p_result text[], p_reason text[], p_memo text[],
     p_delay double precision[], p_children text[], p_now timestamptz
 ) returns bigint[]
 language plpgsql as $$
@@ -49,11 +50,11 @@ begin
     ), item as (
         select distinct on (build_id, task, fence) * from raw order by build_id, task, fence, o
     ), judged as (
-        select i.*, t.org_id, t.optional, t.outs, b.next_seq, case
+        select i.*, t.org_id, t.optional, t.outs, t.started_at, b.next_seq, case
             when b.stop then 'cancelled'
             when i.kind = 'done' then 'done'
             when i.kind = 'failed' or (i.kind = 'retry' and t.tries + 1 >= t.max_tries) then 'failed'
-            when i.kind = 'retry' and i.delay > 0 then 'waiting'
+            when i.kind in ('retry', 'park') and i.delay > 0 then 'waiting'
             else 'ready' end as state
         from item i
         join task t on t.build_id = i.build_id and t.id = i.task
@@ -75,7 +76,8 @@ begin
     ), told as (
         insert into event (build_id, seq, org_id, kind, task, fence, at, body)
         select build_id, seq, org_id,
-            case when ended then 'task.' || state when kind = 'retry' then 'task.retrying' else 'task.lease_lost' end,
+            case when ended then 'task.' || state when kind = 'retry' then 'task.retrying'
+                when kind = 'park' then 'task.parked' else 'task.lease_lost' end,
             task, fence, p_now, case state when 'done' then '{}'::jsonb else jsonb_build_object('reason', reason) end
         from numbered
     ), counted as (
@@ -89,6 +91,11 @@ begin
         ) s
         where b.id = s.build_id
         returning b.unfinished
+    ), charged as (
+        insert into usage as u (org_id, worker, vt)
+        select n.org_id, p_worker, sum(greatest(extract(epoch from p_now - n.started_at), journal.toll())) / min(o.weight)
+        from numbered n join organisation o on o.id = n.org_id group by n.org_id
+        on conflict (org_id, worker) do update set vt = u.vt + excluded.vt
     ), kept as (
         insert into memo (org_id, digest, result, created_at)
         select distinct on (org_id, memo) org_id, memo, result::jsonb, p_now from numbered

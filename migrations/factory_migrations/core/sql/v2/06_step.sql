@@ -1,45 +1,7 @@
--- Hands out up to p_want ready tasks of p_ids, whose locks the caller holds, fairly by virtual time.
-create function journal.claim(
-    p_worker uuid, p_tick bigint, p_ids uuid[], p_want integer, p_per integer, p_now timestamptz
-) returns integer
-language plpgsql as $$
-declare
-    v_share integer := greatest(p_per, p_want / greatest(cardinality(p_ids), 1) + 1);
-    v_body jsonb := jsonb_build_object('worker', p_worker);
-    v_count integer;
-begin
-    with near as (
-        select b.id as build_id, b.org_id, b.next_seq, b.vt, b.weight, t.id as task, t.fence + 1 as fence,
-            row_number() over (partition by b.id order by t.priority desc, t.n) as k
-        from build b
-        cross join lateral (
-            select t.id, t.priority, t.n, t.fence from task t where t.build_id = b.id and t.state = 'ready'
-            order by t.priority desc, t.n limit v_share
-        ) t
-        where b.id = any (p_ids)
-    ), picked as (
-        select * from near order by vt + k::double precision / weight, build_id, k limit p_want
-    ), changed as (
-        update task t set state = 'running', fence = s.fence, worker = p_worker, tick = p_tick, started_at = p_now,
-            run_at = null, deadline_at = p_now + t.deadline_seconds * interval '1 second'
-        from picked s where t.build_id = s.build_id and t.id = s.task
-    ), told as (
-        insert into event (build_id, seq, org_id, kind, task, fence, at, body)
-        select build_id, next_seq - 1 + k, org_id, 'task.started', task, fence, p_now, v_body from picked
-        returning build_id
-    ), counted as (
-        update build b set next_seq = b.next_seq + s.n, ready = b.ready - s.n, vt = b.vt + s.n::double precision / b.weight,
-            state = case b.state when 'queued' then 'planning' else b.state end
-        from (select build_id, count(*) as n from picked group by build_id) s
-        where b.id = s.build_id
-    )
-    select count(*) into v_count from told;
-    return v_count;
-end $$;
-
 -- One worker's turn, in one transaction and one round trip: report what ended, beat, and take up to p_want tasks.
 -- p_scan: look at all open builds, else only at p_offer and at the builds reported on. p_held_*: what the worker
--- believes to run; what it should not is answered as revoked.
+-- believes to run; what it should not is answered as revoked. p_keep of the slots it wants go to organisations with
+-- "reserved" only.
 --
 -- Rows by k: a (answers: seqs in the order of the report), s (a started task), r (a revoked task), m (ask again),
 -- x (unknown worker: stop everything and enlist anew). A tick seen before means that its answer was lost: then what was
@@ -49,7 +11,7 @@ create function journal.step(
     p_build uuid[], p_task text[], p_fence integer[], p_kind text[], p_result text[], p_reason text[], p_memo text[],
     p_delay double precision[], p_children text[],
     p_held_build uuid[], p_held_task text[], p_held_fence integer[],
-    p_want integer, p_scan boolean, p_offer uuid[], p_per integer
+    p_want integer, p_scan boolean, p_offer uuid[], p_per integer, p_keep integer default 0
 ) returns table (
     k "char", seqs bigint[], build_id uuid, task text, fence integer, org_id uuid, agent text, title text, team text,
     phase text, scope text, params jsonb, tries integer, deadline_at timestamptz, spec_digest text
@@ -60,7 +22,9 @@ declare
     v_now timestamptz := factory_now();
     v_last bigint;
     v_seqs bigint[];
-    v_ids uuid[];
+    v_choice record;
+    v_clock double precision;
+    v_free integer := p_want - least(p_keep, p_want);
     v_count integer := 0;
     v_more boolean := false;
 begin
@@ -70,7 +34,8 @@ begin
 
     if cardinality(p_build) > 0 then
         perform from build where id = any (p_build) order by id for update;
-        v_seqs := journal.conclude(p_build, p_task, p_fence, p_kind, p_result, p_reason, p_memo, p_delay, p_children, v_now);
+        v_seqs := journal.conclude(
+            p_worker, p_build, p_task, p_fence, p_kind, p_result, p_reason, p_memo, p_delay, p_children, v_now);
         k := 'a';
         seqs := v_seqs;
         return next;
@@ -95,23 +60,20 @@ begin
     end if;
 
     if p_tick > v_last and p_want > 0 then
-        if p_scan then
-            select array_agg(c.id) into v_ids from (
-                select id from build where open and ready > 0 and not stop and state in ('queued', 'planning', 'running')
-                order by vt, id limit p_want / p_per + 1 for update skip locked
-            ) c;
-        else
-            select array_agg(c.id) into v_ids from (
-                select id from build where id = any (p_offer || p_build) and open and ready > 0 and not stop
-                    and state in ('queued', 'planning', 'running')
-                for update skip locked
-            ) c;
+        select max(vt) into v_clock from worker;
+        v_choice := journal.choose(case when not p_scan then p_offer || p_build end, p_want, v_free, p_per, v_clock, v_now);
+        if p_scan and v_choice.least_time > v_clock then
+            update worker set vt = v_choice.least_time where id = p_worker;
         end if;
-        if v_ids is not null then
-            v_count := journal.claim(p_worker, p_tick, v_ids, p_want, p_per, v_now);
+        if v_choice.ids is not null then
+            v_count := journal.claim(
+                p_worker, p_tick, v_choice.ids, v_choice.times, v_choice.loads, p_want, v_free, p_per, v_now);
         end if;
-        v_more := v_count >= p_want or (p_scan and v_count > 0) or (p_scan and exists (
-            select from build where open and ready > 0 and not stop and state in ('queued', 'planning', 'running')));
+        v_more := v_count >= p_want or (p_scan and (v_count > 0 or v_choice.choice)) or (not p_scan and exists (
+            -- What ended may have made room in other builds.
+            select from organisation o where o.id in (select org_id from build where id = any (p_build))
+                and (o.max_running is not null or exists (
+                    select from project_share y where y.org_id = o.id and y.max_running is not null))));
     end if;
     if v_count > 0 or p_tick <= v_last then
         return query

@@ -1,10 +1,46 @@
 -- Lock order everywhere: one worker row, then builds ascending. What locks out of order never waits (skip locked).
 
+-- The first worker of a fleet takes up the virtual time of the organisation that is furthest behind of those with work.
 create function journal.enlist(p_worker uuid, p_name text, p_slots integer) returns void
 language sql volatile as $$
-    insert into worker (id, name, slots, started_at, beat_at) values (p_worker, p_name, p_slots, factory_now(), factory_now())
+    insert into worker (id, name, slots, started_at, beat_at, vt)
+    select p_worker, p_name, p_slots, factory_now(), factory_now(), coalesce((select max(vt) from worker), (
+        select case when bool_or(x.open) then min(x.vt) filter (where x.open) else max(x.vt) end
+        from (
+            select o.vt + coalesce((select sum(u.vt) from usage u where u.org_id = o.id), 0) as vt,
+                exists (select from build b where b.org_id = o.id and b.open) as open
+            from organisation o) x
+    ), 0)
     on conflict do nothing
 $$;
+
+-- Folds what organisations have used on workers that are gone: how many rows.
+create function journal.fold() returns integer
+language plpgsql as $$
+declare
+    v_orgs uuid[];
+    v_count integer;
+begin
+    if not exists (select from usage u where not exists (select from worker w where w.id = u.worker)) then
+        return 0;
+    end if;
+    select array_agg(o.id) into v_orgs from (
+        select o.id from organisation o
+        where exists (select from usage u where u.org_id = o.id and not exists (select from worker w where w.id = u.worker))
+        order by o.id for no key update skip locked) o;
+    with gone as (
+        delete from usage u using (
+            select u.org_id, u.worker from usage u
+            where u.org_id = any (v_orgs) and not exists (select from worker w where w.id = u.worker) for update skip locked
+        ) x
+        where u.org_id = x.org_id and u.worker = x.worker returning u.org_id, u.vt
+    ), kept as (
+        update organisation o set vt = o.vt + g.vt from (select org_id, sum(vt) as vt from gone group by org_id) g
+        where o.id = g.org_id
+    )
+    select count(*) into v_count from gone;
+    return v_count;
+end $$;
 
 -- Frees what a worker holds and deletes its row. p_died: each of its tasks counts a crash, and the third quarantines it.
 -- The caller holds the worker's lock.
@@ -136,7 +172,7 @@ end $$;
 -- alone waits for locks.
 create function journal.tend(p_ttl double precision) returns integer
 language sql volatile as $$
-    select coalesce(journal.reap(p_ttl), 0) + journal.fire() + journal.expire() + journal.curtail()
+    select coalesce(journal.reap(p_ttl), 0) + journal.fire() + journal.expire() + journal.curtail() + 0 * journal.fold()
 $$;
 
 -- Stops a build: what waits is cancelled now, what runs when its worker hears of it. Null: no such build of this

@@ -1,0 +1,43 @@
+"""How much a worker takes at once follows how long the database needs."""
+
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from factory_core.builds.window import LATE, MEMORY, Window
+
+
+def test_slow_steps_halve_it_and_quick_ones_let_it_grow_by_one() -> None:
+    window = Window(100)
+    sizes = []
+    for seconds in (0.06, 0.06, 0.01, 0.01):
+        window.note(seconds)
+        sizes.append(window.size)
+    assert sizes == [50, 25, 26, 27]
+
+
+def test_one_slow_step_among_twenty_is_no_sign() -> None:
+    window = Window(100)
+    for seconds in [0.01] * (MEMORY - 1) + [1.0]:
+        window.note(seconds)
+    assert window.size == 100
+    window.note(1.0)
+    assert window.size == 50
+
+
+@given(st.integers(1, 200), st.lists(st.floats(0, 1), max_size=100))
+def test_it_stays_between_one_and_the_most(most: int, steps: list[float]) -> None:
+    window = Window(most)
+    for seconds in steps:
+        before = window.size
+        window.note(seconds)
+        assert 1 <= window.size <= most
+        assert window.size >= before or seconds > LATE or max(steps) > LATE
+
+
+def test_it_recovers() -> None:
+    window = Window(8)
+    for seconds in [1.0] * 10 + [0.0] * 40:
+        window.note(seconds)
+    assert window.size == 8
