@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 import time
 from typing import Any
+from uuid import UUID
 
+import plans
 from clients import Clients
 from cluster import Cluster
 
@@ -38,17 +40,23 @@ async def told_in_time(cluster: Cluster) -> list[str]:
             worker.wire.heal()
 
 
-async def _follow_news(cluster: Cluster, connection: Any, listener: Any, number: int) -> list[str]:
-    journal, queue = Journal(connection), Queue(cluster.queue_url)
-    spec = await Blobs(LocalStorage(cluster.disk / "objects")).put(
-        f"project: {{name: dag {number}}}".encode()
-    )
+async def submit(cluster: Cluster, connection: Any, name: str) -> UUID:
+    """A build past the web."""
+    spec = await Blobs(LocalStorage(cluster.disk / "objects")).put(plans.spec(name).encode())
     order = Submission(
-        org=LOCAL_ORGANISATION, idem_key=f"news {uuid7()}", spec_digest="", params={"spec": spec}
+        org=LOCAL_ORGANISATION, idem_key=f"{name} {uuid7()}", spec_digest="", params={"spec": spec}
     )
-    build = (await journal.submit(order)).build
+    await Journal(connection).found(LOCAL_ORGANISATION, "local")
+    build = (await Journal(connection).submit(order)).build
+    queue = Queue(cluster.queue_url)
     await queue.wake(build)
     await queue.close()
+    return build
+
+
+async def _follow_news(cluster: Cluster, connection: Any, listener: Any, number: int) -> list[str]:
+    journal = Journal(connection)
+    build = await submit(cluster, connection, f"dag {number}")
     last = 0
     until = time.monotonic() + SECONDS
     while time.monotonic() < until:

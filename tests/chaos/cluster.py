@@ -77,8 +77,8 @@ class WorkerMember(Member):
     def command(self) -> list[str]:
         cluster = self.cluster
         facts = {
-            "database": f"postgresql://postgres@127.0.0.1:{self.wire.port}/factory?sslmode=disable",
-            "queue": cluster.queue_url,
+            "database": cluster.database_for(self),
+            "queue": cluster.queue_for(self),
             "storage": str(cluster.disk / "objects"),
             "ledger": str(cluster.ledger),
             "slots": self.slots,
@@ -104,12 +104,11 @@ class WebMember(Member):
 
     def environment(self) -> dict[str, str]:
         cluster = self.cluster
-        database = f"postgresql://postgres@127.0.0.1:{self.wire.port}/factory?sslmode=disable"
         return {
             **super().environment(),
             "FACTORY_HOME": str(cluster.home / "web"),
-            "FACTORY_DATABASE_URL": database,
-            "FACTORY_QUEUE_URL": cluster.queue_url,
+            "FACTORY_DATABASE_URL": cluster.database_for(self),
+            "FACTORY_QUEUE_URL": cluster.queue_for(self),
             "FACTORY_STORAGE_FOLDER": str(cluster.disk / "objects"),
             "FACTORY_LOG_LEVEL": "warning",
         }
@@ -144,6 +143,14 @@ class Cluster:
     @property
     def web_url(self) -> str:
         return f"http://127.0.0.1:{self.web.port}"
+
+    def database_for(self, member: Member) -> str:
+        """As the member reaches it."""
+        return f"postgresql://postgres@127.0.0.1:{member.wire.port}/factory?sslmode=disable"
+
+    def queue_for(self, member: Member) -> str:
+        """As the member reaches it."""
+        return self.queue_url
 
     def prefix(self, member: Member) -> list[str]:
         """What a member's command runs under."""

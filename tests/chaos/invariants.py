@@ -55,6 +55,8 @@ class Ledger:
     def __init__(self, folder: Path) -> None:
         self.runs: list[tuple[Attempt, float]] = []
         self.ends: dict[Attempt, tuple[str, float]] = {}
+        self.refused: list[tuple[Attempt, str]] = []
+        """Reports that came too late, and what they said."""
         self.violations: list[str] = []
         for file in sorted(folder.glob("*.jsonl")):
             for line in file.read_text().splitlines():
@@ -67,6 +69,9 @@ class Ledger:
         elif "end" in facts:
             build, task, fence = facts["end"]
             self.ends[build, task, fence] = (facts["how"], facts["at"])
+        elif "refused" in facts:
+            build, task, fence = facts["refused"]
+            self.refused.append(((build, task, fence), facts["kind"]))
         else:
             self.violations.append(facts["violation"])
 

@@ -12,6 +12,8 @@ from factory_core.builds.schemas import Completion, NewEdge, NewTask
 
 QUIET = ("barrier", "coordinator")
 DONE = "done"
+BROAD = {"wide": (120, 0, 30), "even": (190, 100, 100), "long": (24, 6000, 6000), "noop": (198, 0, 0)}
+"""Kind -> how many tasks, and their shortest and longest time in milliseconds."""
 
 
 def spec(name: str) -> str:
@@ -42,8 +44,8 @@ def plan(name: str) -> Completion:
     if name.startswith("hold"):
         return Completion(tasks=(NewTask(id="t", agent="work", params=_holding(name)),))
     rng = random.Random(name)
-    if name.startswith("wide"):
-        return _wide(rng)
+    if name.split()[0] in BROAD:
+        return _broad(rng, *BROAD[name.split()[0]])
     layers = [_layer(rng, name, depth) for depth in range(rng.randint(2, 4))]
     tasks: list[NewTask] = []
     edges: list[NewEdge] = []
@@ -67,9 +69,9 @@ def _holding(name: str) -> dict[str, str]:
     return {"do": "hold", "seconds": name.split()[1], "children": "0"}
 
 
-def _wide(rng: random.Random) -> Completion:
-    """Many short tasks that end in many workers at once."""
-    params = [{"do": "noop", "ms": str(rng.randint(0, 30)), "children": "0"} for _ in range(120)]
+def _broad(rng: random.Random, count: int, least: int, most: int) -> Completion:
+    """Tasks that many workers have at once."""
+    params = [{"do": "noop", "ms": str(rng.randint(least, most)), "children": "0"} for _ in range(count)]
     tasks = [NewTask(id=f"t{n}", agent="work", params=each) for n, each in enumerate(params)]
     end = NewTask(id="end", agent="work", params=params[0])
     return Completion(tasks=(*tasks, end), edges=tuple(NewEdge(task.id, end.id) for task in tasks))

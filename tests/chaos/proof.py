@@ -1,4 +1,4 @@
-"""All of ``make chaos``: the long run, which must be green, and a run over each planted fault, which must be red.
+"""All of ``make chaos``: the long run must be green, a run over each planted fault red, and four hosts share the work.
 
 ``python tests/chaos/proof.py [--seed N]``; writes ``.bench/chaos.json``.
 """
@@ -21,9 +21,9 @@ LONG = ("--builds", "100", "--faults", "200")
 BRIEF = ("--builds", "14", "--faults", "24")
 
 
-def run(*words: str) -> subprocess.CompletedProcess[str]:
+def run(*words: str, program: str = "run.py") -> subprocess.CompletedProcess[str]:
     """One run in a process of its own."""
-    command = [sys.executable, str(HERE / "run.py"), *words]
+    command = [sys.executable, str(HERE / program), *words]
     return subprocess.run(command, capture_output=True, text=True, check=False)
 
 
@@ -45,6 +45,13 @@ def judge_mutants(seed: int) -> dict[str, float]:
     return caught
 
 
+def judge_hosts() -> bool:
+    """Whether four hosts share the work, and one that is cut off loses it in time."""
+    ran = run(program="hosts.py")
+    print(f"{'BAD' if ran.returncode else 'ok '} four hosts\n{ran.stdout}{ran.stderr[-2000:]}", flush=True)
+    return ran.returncode == 0
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seed", type=int, default=None)
@@ -55,9 +62,11 @@ def main() -> int:
     print(ran.stdout, ran.stderr, flush=True)
     figures = json.loads(FIGURES.read_text()) if FIGURES.exists() else {}
     figures |= judge_mutants(seed)
+    figures["four_hosts"] = float(judge_hosts())
     FIGURES.parent.mkdir(exist_ok=True)
     FIGURES.write_text(json.dumps(figures, indent=2, sort_keys=True) + "\n")
-    bad = [name for name, good in figures.items() if name.startswith("mutant.") and not good]
+    judged = [name for name in figures if name.startswith(("mutant.", "four_hosts"))]
+    bad = [name for name in judged if not figures[name]]
     print(
         f"{time.monotonic() - began:.0f} s; {'all as it must be' if not (bad or ran.returncode) else 'RED'}"
     )

@@ -154,6 +154,7 @@ class Run:
             "events": sum(map(len, journal.events.values())),
             "attempts": len(ledger.runs),
             "attempts.lost": kinds["task.lease_lost"],
+            "attempts.fenced": len(ledger.refused),
             "attempts.retried": kinds["task.retrying"],
             "tasks.quarantined": kinds["task.quarantined"],
             "answers.lost": sum(wire.answers_lost for wire in wires),

@@ -129,26 +129,27 @@ class Runner:
 def doubling(share: float, ledger: Ledger, rng: random.Random, tell) -> type[Journal]:
     """A journal that sends some steps twice; with ``tell``, one that tells the news before the commit."""
 
+    def compare(reports, turn, again) -> None:
+        for report, first, second in zip(reports, turn.seqs, again.seqs, strict=True):
+            # What is not the end may have gone on meanwhile.
+            if report.kind == "done" and first != second:
+                ledger.write(violation=f"A-13 a repeated report of {report.task} got {second} after {first}")
+        new = {a.key for a in again.started} - {a.key for a in turn.started}
+        if new:
+            ledger.write(violation=f"A-13 a repeated step started {len(new)} more tasks")
+
     class Doubling(Journal):
         async def step(self, worker, tick, reports=(), held=(), **taking):
             if tell is not None:
                 await tell(frozenset(report.build for report in reports), False)
             turn = await super().step(worker, tick, reports, held, **taking)
+            late = [report for report, seq in zip(reports, turn.seqs, strict=True) if seq is None]
+            for report in late:
+                ledger.write(refused=[str(report.build), report.task, report.fence], kind=report.kind)
             if rng.random() < share:
                 again = await super().step(worker, tick, reports, held, **taking)
-                self._compare(reports, turn, again)
+                compare(reports, turn, again)
             return turn
-
-        def _compare(self, reports, turn, again) -> None:
-            for report, first, second in zip(reports, turn.seqs, again.seqs, strict=True):
-                # What is not the end may have gone on meanwhile.
-                if report.kind == "done" and first != second:
-                    ledger.write(
-                        violation=f"A-13 a repeated report of {report.task} got {second} after {first}"
-                    )
-            new = {a.key for a in again.started} - {a.key for a in turn.started}
-            if new:
-                ledger.write(violation=f"A-13 a repeated step started {len(new)} more tasks")
 
     return Doubling
 
