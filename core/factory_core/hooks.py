@@ -18,6 +18,7 @@ from factory_core.contracts.agent import Agent
 from factory_core.contracts.health import HealthCheck
 from factory_core.contracts.jobs import Job, JobQueue
 from factory_core.contracts.migrator import Migrator
+from factory_core.contracts.plan import Paradigm
 from factory_core.contracts.servers import ServerSource
 from factory_core.contracts.storage import Storage
 
@@ -104,6 +105,12 @@ def factory_agents(boot: Boot) -> Sequence[Agent]:  # type: ignore[empty-body]
 @hookspec
 def factory_templates(boot: Boot) -> Sequence[Path]:  # type: ignore[empty-body]
     """Offer template packages: folders that hold a ``factory.toml``. Added in 0.1."""
+
+
+@hookspec
+def factory_planners(boot: Boot) -> Sequence[Paradigm]:  # type: ignore[empty-body]
+    """Offer ways of working for the planner, chosen by name in ``meta.paradigm``. ``hierarchical`` and ``hybrid`` are the
+    kernel's own. Added in 0.1."""
 
 
 @hookspec

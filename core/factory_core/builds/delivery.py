@@ -30,8 +30,11 @@ from factory_core.builds.harvest.report import (
 )
 from factory_core.builds.harvest.workspace import make_repository
 from factory_core.builds.journal import Journal, ResultRow
+from factory_core.builds.kinship import in_order
 from factory_core.builds.knowledge import BuildKnowledge
 from factory_core.builds.record import TaskRecord
+from factory_core.builds.rounds import settle_rounds
+from factory_core.contracts.agent import Finding
 from factory_core.contracts.events import TaskState
 from factory_core.contracts.files import FileRef, Produced
 from factory_core.contracts.storage import Storage
@@ -89,10 +92,15 @@ class Delivery:
 
     async def deliver(self, org: UUID, build: UUID, known: BuildKnowledge) -> Delivered:
         """The report always; the archives when every gate and case passed."""
-        rows = await self._journal.results(org, build)
-        records = {row.id: TaskRecord.of_row(row.id, row.result) for row in _in_plan_order(rows, known)}
+        every = await self._journal.results(org, build)
+        spawned = await self._journal.spawned(org, build)
+        verified = settle_rounds(known, [row.id for row in every], _done(every))
+        rows = [row for row in every if row.id not in verified.dropped]
+        order = in_order([row.id for row in rows], [task.id for task in known.plan.tasks], spawned)
+        kept = {row.id: row for row in rows}
+        records = {name: TaskRecord.of_row(name, kept[name].result) for name in order}
         contributions = (_given(known), *await self._contributions(records, known))
-        report = make_report(self._evidence(known, rows, records, contributions))
+        report = make_report(self._evidence(known, rows, records, contributions, verified.findings))
         files: list[tuple[str, str, bytes]] = []
         try:
             files += _archives(report, contributions, known.blueprint.project.slug) if report.passed else []
@@ -131,6 +139,7 @@ class Delivery:
         rows: Sequence[ResultRow],
         records: dict[str, TaskRecord],
         contributions: tuple[Contribution, ...],
+        told: tuple[Finding, ...],
     ) -> Evidence:
         template = known.template.manifest
         return Evidence(
@@ -140,7 +149,7 @@ class Delivery:
             contributions=contributions,
             gates=tuple(gate for record in records.values() for gate in record.gates),
             cases=tuple(case for record in records.values() for case in record.cases),
-            findings=tuple(finding for record in records.values() for finding in record.findings),
+            findings=(*(finding for record in records.values() for finding in record.findings), *told),
             failures=tuple(
                 FailureRow(task=row.id, reason=row.reason) for row in rows if row.state in _UNWELL
             ),
@@ -196,10 +205,8 @@ def _archives(
     ]
 
 
-def _in_plan_order(rows: Sequence[ResultRow], known: BuildKnowledge) -> list[ResultRow]:
-    """Planned tasks as planned, spawned ones behind them by name: the journal's order may differ between runs."""
-    places = {task.id: number for number, task in enumerate(known.plan.tasks)}
-    return sorted(rows, key=lambda row: (places.get(row.id, len(places)), row.id))
+def _done(rows: Sequence[ResultRow]) -> dict[str, TaskRecord]:
+    return {row.id: TaskRecord.of_row(row.id, row.result) for row in rows if row.state is TaskState.DONE}
 
 
 def _given(known: BuildKnowledge) -> Contribution:

@@ -14,6 +14,7 @@ from uuid import UUID
 
 import msgspec
 
+from factory_core.builds.boards import Boards
 from factory_core.builds.control import Control
 from factory_core.builds.errors import BuildMissing, IdempotencyConflict, OrganisationMissing, QueueFull
 from factory_core.builds.ids import uuid7
@@ -28,6 +29,7 @@ from factory_core.builds.schemas import (
     NewTask,
     Report,
     ResultRow,
+    SpawnedRow,
     Submission,
     Submitted,
     TaskRow,
@@ -52,6 +54,7 @@ __all__ = [
     "NewTask",
     "Report",
     "ResultRow",
+    "SpawnedRow",
     "Submission",
     "Submitted",
     "TaskRow",
@@ -80,6 +83,11 @@ _NEWS = """
 
 _PARENTS = "select parent from edge where build_id = $1 and child = $2"
 
+_SPAWNED = """
+    select t.id, t.parent, t.depth, t.n,
+        array(select e.child from edge e where e.build_id = t.build_id and e.parent = t.id) as heirs
+    from task t where t.build_id = $1 and t.depth > 1 order by t.depth, t.n"""
+
 _STEP = "select * from journal.step($1,$2,$3,$4,$5,$6,$7,$8,$9,$10,$11,$12,$13,$14,$15,$16,$17,$18,$19)"
 
 
@@ -90,6 +98,7 @@ class Journal:
         self._source = source
         self.control = Control(source)
         self.shares = Shares(source)
+        self.boards = Boards(source, self._tenant)
 
     async def found(self, org: UUID, name: str, *, weight: int = 1) -> None:
         """Make sure that the organisation exists."""
@@ -251,6 +260,11 @@ class Journal:
         """What the task stands directly after."""
         async with self._tenant(org) as connection:
             return frozenset(row["parent"] for row in await connection.fetch(_PARENTS, build, task))
+
+    async def spawned(self, org: UUID, build: UUID) -> tuple[SpawnedRow, ...]:
+        """The tasks that were not planned but added by others, parents first."""
+        async with self._tenant(org) as connection:
+            return tuple(_as(SpawnedRow, row) for row in await connection.fetch(_SPAWNED, build))
 
     async def memo(self, org: UUID, digest: str) -> dict[str, Any] | None:
         """The result that equal work had, if any."""

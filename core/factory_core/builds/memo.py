@@ -15,7 +15,7 @@ __all__ = ["memo_digest"]
 
 def memo_digest(agent: str, version: str, work: Work) -> str:
     """SHA-256 over all that the outcome depends on: agent and version, template, parameters, the blueprint's narrowed
-    part, the inputs' contents and the data of the tasks before. The build and the task's name are not part of it."""
+    part, the inputs' contents, the data of the tasks before and the mail. Neither the build nor the task's name."""
     facts: Mapping[str, Any] = {
         "agent": agent,
         "version": version,
@@ -24,5 +24,6 @@ def memo_digest(agent: str, version: str, work: Work) -> str:
         "blueprint": work.blueprint,
         "inputs": [(ref.path, ref.digest, ref.executable) for ref in work.inputs],
         "upstream": work.upstream,
+        **({"mail": work.mail} if work.mail else {}),
     }
     return hashlib.sha256(msgspec.json.encode(facts, order="sorted")).hexdigest()

@@ -13,16 +13,21 @@ import msgspec
 from msgspec import Struct
 from msgspec.structs import replace
 
+from factory_core.builds.boards import twice_made
+from factory_core.builds.children import children_of, tools_used, with_failure
 from factory_core.builds.crashpoints import CrashPoints
 from factory_core.builds.delivery import DELIVERY_AGENT, Delivery
-from factory_core.builds.journal import Assignment, Completion, CompletionKind, Journal, NewTask, ResultRow
+from factory_core.builds.journal import Assignment, Completion, CompletionKind, Journal, ResultRow
+from factory_core.builds.kinship import readable
 from factory_core.builds.knowledge import BuildKnowledge, KnowledgeShelf, ancestors
 from factory_core.builds.memo import memo_digest
 from factory_core.builds.paths import check_produced
 from factory_core.builds.pieces import PieceMemo, Pieces
+from factory_core.builds.reactions import react
 from factory_core.builds.record import Reuse, TaskRecord
+from factory_core.builds.rounds import round_of
 from factory_core.builds.schemas import rows_of
-from factory_core.contracts.agent import Agent, Outcome, Tools, Work
+from factory_core.contracts.agent import Agent, Outcome, Spawn, Tools, Work
 from factory_core.contracts.blueprint import Blueprint
 from factory_core.contracts.events import TaskState
 from factory_core.contracts.files import FileRef
@@ -112,12 +117,15 @@ class BuildRunner:
         work = await self._gather(assignment, known)
         memo = memo_digest(agent.name, agent.version, work)
         remembered = await self._journal.memo(assignment.org, memo)
-        if remembered is not None and await self._kept(TaskRecord.of_row(assignment.task, remembered)):
-            return Completion(result=remembered)
+        if remembered is not None:
+            record = TaskRecord.of_row(assignment.task, remembered)
+            if await self._kept(record):
+                return await self._conclude(assignment, known, record, ())
         pieces = PieceMemo(self._journal, assignment.org, assignment.build, agent.name, agent.version)
         tools = await self._shop.make_tools(assignment, known.template, pieces)
         outcome = await agent.run(work, tools)
-        return await self._complete(assignment, outcome, memo, pieces.reused)
+        lasting = None if tools_used(tools) else memo
+        return await self._complete(assignment, known, outcome, lasting, pieces.reused)
 
     async def _kept(self, record: TaskRecord) -> bool:
         """Whether what was remembered is still stored. Raises BlobDamaged."""
@@ -129,7 +137,12 @@ class BuildRunner:
         return True
 
     async def _complete(
-        self, assignment: Assignment, outcome: Outcome, memo: str, pieces: tuple[Reuse, ...]
+        self,
+        assignment: Assignment,
+        known: BuildKnowledge,
+        outcome: Outcome,
+        memo: str | None,
+        pieces: tuple[Reuse, ...],
     ) -> Completion:
         check_produced(outcome.files)
         self._crash.reach("before_blob")
@@ -146,36 +159,40 @@ class BuildRunner:
             ]
         )
         self._crash.reach("after_blob")
+        await self._journal.boards.send(assignment, outcome)
         # A gate may have failed for want of time or memory, so the same order must be able to try it again; and the
-        # tasks that an outcome asks for are no part of its record.
-        lasting = all(gate.passed for gate in outcome.gates) and not outcome.spawn
+        # tasks that an outcome asks for are no part of its record, nor are the letters it sends.
+        passed = all(gate.passed for gate in outcome.gates)
+        lasting = memo if passed and not (outcome.spawn or outcome.mail) else None
         record = replace(
             TaskRecord.of(outcome, files),
-            origin=Reuse(build=str(assignment.build), digest=memo) if lasting else None,
+            origin=Reuse(build=str(assignment.build), digest=lasting) if lasting else None,
             pieces=pieces,
-        ).to_json()
-        if outcome.failure:
-            return Completion(kind=CompletionKind.FAILED, reason=outcome.failure, result=record)
-        children = tuple(
-            NewTask(
-                id=f"{assignment.task}/{spawn.behaviour}/{spawn.n}",
-                agent=spawn.agent,
-                title=spawn.title,
-                team=assignment.team,
-                phase=assignment.phase,
-                scope=assignment.scope,
-                params=spawn.params,
-                joined=True,
-            )
-            for spawn in outcome.spawn
         )
-        return Completion(result=record, memo=memo if lasting else None, tasks=children)
+        completion = await self._conclude(assignment, known, record, outcome.spawn)
+        # A failure that something is done about is no failure of the build, and still nothing to remember.
+        return completion if completion.result.get("failure") else replace(completion, memo=lasting)
+
+    async def _conclude(
+        self, assignment: Assignment, known: BuildKnowledge, record: TaskRecord, asked: tuple[Spawn, ...]
+    ) -> Completion:
+        """The end of a task, remembered or not: what the agent asked for and what the spec's behaviours add."""
+        made = {file.path: file.digest for file in record.files}
+        record = with_failure(record, await twice_made(self._journal.boards, assignment, made))
+        closed = round_of(assignment.task, known) if known.plan.behaviours else None
+        beside = [task for task in closed.checks if task != assignment.task] if closed else []
+        rows = await self._journal.results(assignment.org, assignment.build, beside) if beside else ()
+        reaction = react(
+            known, assignment, record, closed, [TaskRecord.of_row(row.id, row.result) for row in rows]
+        )
+        if record.failure and not reaction.spawn:
+            return Completion(kind=CompletionKind.FAILED, reason=record.failure, result=record.to_json())
+        tasks, edges = children_of(assignment, (*(() if record.failure else asked), *reaction.spawn))
+        return Completion(result=record.to_json(), tasks=tasks, edges=edges, halt=reaction.halt)
 
     async def _gather(self, assignment: Assignment, known: BuildKnowledge) -> Work:
-        before = known.before.get(assignment.task)
-        if before is None:  # spawned: it sees what its parent saw, and its parent
-            parent = assignment.task.rsplit("/", 2)[0]
-            before = (*known.before.get(parent, ()), parent)
+        spawned = await self._journal.spawned(assignment.org, assignment.build)
+        before = readable(assignment.task, known.before, spawned)
         records = await self._records(assignment, known, before)
         parents = await self._journal.parents(assignment.org, assignment.build, assignment.task)
         works = known.template.manifest.work
@@ -192,6 +209,7 @@ class BuildRunner:
                 for task in before
                 if task in parents and records[task].data and reads.hears(known.params(task))
             },
+            mail=await self._journal.boards.letters(assignment),
         )
 
     async def _records(

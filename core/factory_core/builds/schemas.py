@@ -24,6 +24,7 @@ __all__ = [
     "NewTask",
     "Report",
     "ResultRow",
+    "SpawnedRow",
     "Submission",
     "Submitted",
     "TaskRow",
@@ -137,11 +138,14 @@ class Completion(Struct, frozen=True, kw_only=True):
     delay: float = 0.0
     tasks: tuple[NewTask, ...] = ()
     edges: tuple[NewEdge, ...] = ()
+    halt: str = ""
+    """Why the build must wait for a person's decision once this task is done."""
 
 
-class _Children(Struct, frozen=True):
+class _Children(Struct, frozen=True, omit_defaults=True):
     tasks: tuple[NewTask, ...]
     edges: tuple[NewEdge, ...]
+    halt: str = ""
 
 
 def as_json(value: Any) -> str:
@@ -167,8 +171,9 @@ class Report(Struct, frozen=True):
         """Raises TypeError or ValueError when the result cannot be told as JSON."""
         done = completion.kind is CompletionKind.DONE
         verdict = done or completion.kind is CompletionKind.FAILED
+        adds = done and (completion.tasks or completion.halt)
         children = (
-            as_json(_Children(completion.tasks, completion.edges)) if done and completion.tasks else None
+            as_json(_Children(completion.tasks, completion.edges, completion.halt[:2000])) if adds else None
         )
         memo = completion.memo if done else None
         return cls(
@@ -256,6 +261,16 @@ class ResultRow(Struct, frozen=True, kw_only=True):
     """The number of the try it is the result of."""
 
 
+class SpawnedRow(Struct, frozen=True, kw_only=True):
+    """A task that another one added. ``heirs`` wait for it."""
+
+    id: str
+    parent: str
+    depth: int
+    n: int
+    heirs: tuple[str, ...]
+
+
 class AttemptRow(Struct, frozen=True, kw_only=True):
     """One try. ``outcome`` is the kind of the event that ended it, None while it runs."""
 
@@ -285,7 +300,8 @@ def rows_of(
             priority=task.priority,
             optional=task.optional,
             always=task.always,
-            deadline_seconds=deadline_seconds,
+            delay=task.delay,
+            deadline_seconds=task.deadline_seconds or deadline_seconds,
         )
         for task in plan.tasks
     )

@@ -21,10 +21,12 @@ from piccolo.table import Table
 
 __all__ = [
     "TABLES",
+    "BoardEntry",
     "Build",
     "DeadJob",
     "Edge",
     "EventLog",
+    "Letter",
     "Memo",
     "Organisation",
     "PastWorker",
@@ -204,6 +206,29 @@ class PastWorker(Table, tablename="past_worker"):
     gone_at = Timestamptz()
 
 
+class BoardEntry(Table, tablename="board"):
+    build_id = UUID()
+    key = Text(primary_key=True)
+    org_id = UUID()
+    version = Integer()
+    value = Text()
+    task = Text()
+    fence = Integer()
+    at = Timestamptz()
+
+
+class Letter(Table, tablename="mail"):
+    build_id = UUID()
+    sender = Text(primary_key=True)
+    round = Integer()
+    n = Integer()
+    org_id = UUID()
+    recipient = Text()
+    body = Text()
+    task = Text()
+    fence = Integer()
+
+
 TABLES: tuple[type[Table], ...] = (
     Organisation,
     Build,
@@ -217,4 +242,6 @@ TABLES: tuple[type[Table], ...] = (
     QueuedJob,
     DeadJob,
     PastWorker,
+    BoardEntry,
+    Letter,
 )

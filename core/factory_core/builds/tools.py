@@ -15,6 +15,7 @@ from typing import Any
 
 from factory_core.builds.paths import check_produced
 from factory_core.builds.pieces import Pieces
+from factory_core.contracts.agent import Board
 from factory_core.contracts.files import FileRef, Produced
 from factory_core.contracts.sandbox import Limits, Sandbox, SandboxJob, SandboxResult
 from factory_core.contracts.storage import Storage
@@ -75,8 +76,10 @@ class BuildTools:
         toolchain: Toolchain,
         home: Path,
         log: Log,
+        board: Board,
         pieces: Pieces | None = None,
     ) -> None:
+        self.board = board
         self._blobs = blobs
         self._sandbox = sandbox
         self._toolchain = toolchain

@@ -15,11 +15,14 @@ from factory_core.contracts.template import TemplatePackage
 
 __all__ = [
     "Agent",
+    "Board",
     "CaseResult",
     "Finding",
     "FindingLevel",
     "GateResult",
+    "Message",
     "Outcome",
+    "Posted",
     "Spawn",
     "Tools",
     "Work",
@@ -64,6 +67,28 @@ class CaseResult(Struct, frozen=True, kw_only=True):
     detail: str = ""
 
 
+class Message(Struct, frozen=True, kw_only=True):
+    """A letter of a neural mesh. It is sent with the task that wrote it and read in the next round."""
+
+    to: str
+    """The parameter ``peer`` of who reads it."""
+    body: str
+    sender: str = ""
+    """The parameter ``peer`` of who wrote it; filled in by the kernel."""
+
+
+class Posted(Struct, frozen=True, kw_only=True):
+    """What stands under a key of a build's board. ``version`` counts its changes, from 1; 0 = nothing stands there."""
+
+    key: str
+    value: str = ""
+    version: int = 0
+    task: str = ""
+    """Who wrote it."""
+    won: bool = True
+    """Whether the change that was asked for was made."""
+
+
 class Spawn(Struct, frozen=True, kw_only=True):
     """A further task, inserted with the parent's commit as ``<parent>/<behaviour>/<n>``."""
 
@@ -72,6 +97,12 @@ class Spawn(Struct, frozen=True, kw_only=True):
     agent: str
     title: str = ""
     params: dict[str, str] = {}
+    after: tuple[str, ...] = ()
+    """Spawned beside it and listed before it, as ``<behaviour>/<n>``: it waits for them and reads their files."""
+    scope: str = ""
+    """What of the blueprint it reads; empty = what its parent reads."""
+    optional: bool = False
+    """The build is as good without it."""
 
 
 class Work(Struct, frozen=True, kw_only=True):
@@ -87,6 +118,8 @@ class Work(Struct, frozen=True, kw_only=True):
     """The files of all tasks it stands after, paths unique."""
     upstream: dict[str, dict[str, Any]] = {}
     """``task id -> Outcome.data`` of the tasks it stands directly after."""
+    mail: tuple[Message, ...] = ()
+    """What others wrote to the parameter ``peer`` of this task in the round before its parameter ``round``."""
 
 
 class Outcome(Struct, frozen=True, kw_only=True):
@@ -100,11 +133,33 @@ class Outcome(Struct, frozen=True, kw_only=True):
     data: dict[str, Any] = {}
     """Small JSON for the tasks after it."""
     spawn: tuple[Spawn, ...] = ()
+    mail: tuple[Message, ...] = ()
+    """Read by the tasks of the next round. The task has the parameters ``peer`` and ``round``."""
     failure: str = ""
+
+
+class Board(Protocol):
+    """The blackboard of one build: what its agents agree on, by compare-and-set. A task that used it is not remembered for
+    equal work, since its outcome may follow from what others wrote."""
+
+    async def get(self, key: str) -> Posted:
+        """What stands there now."""
+        ...
+
+    async def put(self, key: str, value: str, *, version: int) -> Posted:
+        """Write, if ``version`` is what stands there; ``won`` tells. Repeating it after a lost answer wins again.
+        Raises GivenUp when this try is no longer the task's own."""
+        ...
+
+    async def all(self, prefix: str = "") -> tuple[Posted, ...]:
+        """What stands under keys that begin so, by key."""
+        ...
 
 
 class Tools(Protocol):
     """What the kernel lends an agent for one task."""
+
+    board: Board
 
     async def read(self, ref: FileRef) -> bytes:
         """The content of an input."""

@@ -9,7 +9,7 @@ from msgspec import Struct
 from factory_core.contracts.blueprint import Blueprint
 from factory_core.contracts.template import TemplatePackage
 
-__all__ = ["Plan", "PlannedTask", "Planner", "Quote", "Team"]
+__all__ = ["Arrangement", "Draft", "Paradigm", "Plan", "PlannedTask", "Planner", "Quote", "Region", "Team"]
 
 
 class PlannedTask(Struct, frozen=True, kw_only=True):
@@ -34,6 +34,10 @@ class PlannedTask(Struct, frozen=True, kw_only=True):
     """In a phase with ``blocking: false``: dropped, and reported, when the build's time is up."""
     always: bool = False
     """Runs when all tasks before it have ended, however they ended: the delivery of the report."""
+    delay: float = 0.0
+    """Not before this many seconds after the plan was made."""
+    deadline_seconds: float = 0.0
+    """How long one try may take; 0 = as long as any task may."""
     line: int = 0
 
 
@@ -58,6 +62,17 @@ class Quote(Struct, frozen=True, kw_only=True):
     nano_usd: int = 0
 
 
+class Region(Struct, frozen=True, kw_only=True):
+    """A part of the graph and the way of working that lays it out."""
+
+    name: str
+    """``understand``, ``backend``, ``frontend``, ``integrate``, ``verify`` or ``deliver``; ``everything`` for the whole."""
+    paradigm: str
+    tasks: tuple[str, ...]
+    reason: str = ""
+    """What decided on the paradigm."""
+
+
 class Plan(Struct, frozen=True, kw_only=True):
     """The whole graph, in topological order."""
 
@@ -72,6 +87,10 @@ class Plan(Struct, frozen=True, kw_only=True):
     assumptions: tuple[str, ...] = ()
     applied: tuple[str, ...] = ()
     """Paths of spec nodes that shaped the plan."""
+    regions: tuple[Region, ...] = ()
+    """Empty when the whole plan is hierarchical."""
+    behaviours: dict[str, int] = {}
+    """``on_failure`` … that the spec asks for: how many agents each may add while the build runs."""
 
 
 class Planner(Protocol):
@@ -81,4 +100,41 @@ class Planner(Protocol):
 
     def plan(self, blueprint: Blueprint, template: TemplatePackage, *, max_agents: int | None = None) -> Plan:
         """Raises PlanError when the template cannot build this blueprint."""
+        ...
+
+
+class Draft(Struct, frozen=True, kw_only=True):
+    """A plan under construction: the tasks of every kind of work, under the spec's phases, teams and cap."""
+
+    tasks: tuple[PlannedTask, ...]
+    """In topological order. Their priorities lack the longest path, which is added when the plan is complete."""
+    needs: dict[str, tuple[str, ...]]
+    """``task -> what its work stands after``: files and data travel along these edges. The other edges of ``after`` are
+    the order of the spec's phases."""
+    blueprint: Blueprint
+    template: TemplatePackage
+    spare: int
+    """How many more agents the cap allows."""
+    cores: int
+    """What the quote reckons with."""
+
+
+class Arrangement(Struct, frozen=True, kw_only=True):
+    """All tasks of a draft, laid out anew."""
+
+    tasks: tuple[PlannedTask, ...]
+    said: tuple[str, ...] = ()
+    """What was done, for the plan's assumptions."""
+
+
+class Paradigm(Protocol):
+    """A way of working: lays out one region of a draft. Pure, as a planner is.
+
+    It may change order, times and parameters of the region's tasks and add tasks of its own. No task may get lost, and none
+    may come before a task whose files it needs; the kernel checks both, and the cap."""
+
+    name: str
+
+    def arrange(self, draft: Draft, region: Region) -> Arrangement:
+        """The whole draft again, the region laid out this way."""
         ...

@@ -49,6 +49,10 @@ class WorkSpec(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     scope goes) or parts of it such as ``blueprint.entities``; patterns of paths such as ``app/**/*.py`` (files of the tasks
     before it); names of other works (their data). The project's own facts are always read. What is not declared is not
     handed over: the less it is, the less is done again when the spec changes. Left out, it reads everything."""
+    coordinates: bool = False
+    """It hands on neither files nor data that later work needs: agents that agree among themselves need not wait for it."""
+    on: Literal["", "integration"] = ""
+    """Not planned: spawned when this happens, if the spec asks for it (``behaviors.on_integration``)."""
 
 
 class GateSpec(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -13,6 +13,7 @@ from factory_core.contracts.agent import Agent
 from factory_core.contracts.health import HealthCheck
 from factory_core.contracts.jobs import Job, JobQueue
 from factory_core.contracts.migrator import MigrationState, Migrator
+from factory_core.contracts.plan import Paradigm
 from factory_core.contracts.servers import ServerSource
 from factory_core.contracts.storage import Storage
 from factory_core.errors import EnvironmentUnfit
@@ -30,6 +31,7 @@ ALL_HOOKS = tuple(hook for hook in OFFERS if hook != "factory_migrator")
 COMMAND_HOOKS = ("factory_settings", "factory_commands")
 """What ``studio --help`` needs, and nothing heavier."""
 KERNEL_PATHS = ("GET /health/live", "GET /health/ready")
+OWN_PARADIGMS = ("hierarchical", "hybrid")
 KERNEL_COMMANDS = {
     "build": "factory_core.kernel.commands.build:build",
     "builds": "factory_core.kernel.commands.build:builds",
@@ -82,7 +84,12 @@ class Studio:
 
     def ask_all(self, hooks: Sequence[str]) -> None:
         """Call each hook of each plugin once, in an order in which later hooks may rely on earlier ones."""
-        registry = Registry({"factory_routes": KERNEL_PATHS, "factory_commands": KERNEL_COMMANDS})
+        reserved = {
+            "factory_routes": KERNEL_PATHS,
+            "factory_commands": KERNEL_COMMANDS,
+            "factory_planners": OWN_PARADIGMS,
+        }
+        registry = Registry(reserved)
         for hook in hooks:
             for plugin in self.plugins:
                 ask(plugin, hook, registry, boot=PluginBoot(plugin, self.sources, self.queue))
@@ -133,6 +140,10 @@ class Studio:
     def agents(self) -> dict[str, Agent]:
         """Agents by name."""
         return {agent.name: agent for agent in self._offered("factory_agents")}
+
+    def planners(self) -> tuple[Paradigm, ...]:
+        """The ways of working that plugins bring."""
+        return self._offered("factory_planners")
 
     def commands(self) -> dict[str, str]:
         """Commands of ``studio``: the kernel's and the plugins', ``name -> "module:function"``."""

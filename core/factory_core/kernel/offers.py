@@ -13,6 +13,7 @@ from factory_core.contracts.agent import Agent
 from factory_core.contracts.health import HealthCheck
 from factory_core.contracts.jobs import Job
 from factory_core.contracts.migrator import Migrator
+from factory_core.contracts.plan import Paradigm
 from factory_core.contracts.servers import ServerSource
 from factory_core.contracts.storage import Storage
 from factory_core.kernel.conformance import missing_from
@@ -106,6 +107,7 @@ OFFERS: dict[str, Offer] = {
     "factory_storages": Offer("storages", _protocol(Storage), _named, _named),
     "factory_agents": Offer("agents", _protocol(Agent), _named, _named),
     "factory_templates": Offer("templates", _check_template, _template_name, _template_name),
+    "factory_planners": Offer("planners", _protocol(Paradigm), _named, _named),
     "factory_health": Offer("health", _protocol(HealthCheck), _named, _named),
 }
 

@@ -13,7 +13,7 @@ from factory_core.contracts.template import TemplatePackage
 from factory_core.kernel.boot import Studio
 from factory_core.kernel.database import LOCAL_ORGANISATION, open_database
 from factory_core.kernel.queue import Queue, open_queue
-from factory_core.planning import HierarchicalPlanner, load_template
+from factory_core.planning import StudioPlanner, load_template
 
 __all__ = ["installed_templates", "make_service", "open_service"]
 
@@ -32,7 +32,7 @@ def make_service(studio: Studio, journal: Journal, queue: Queue) -> BuildService
 
     storage = studio.storage()
     templates = installed_templates(studio)
-    return BuildService(journal, Blobs(storage), storage, templates, HierarchicalPlanner(), wake)
+    return BuildService(journal, Blobs(storage), storage, templates, StudioPlanner(studio.planners()), wake)
 
 
 @asynccontextmanager

@@ -7,6 +7,7 @@ import platform
 
 import structlog
 
+from factory_core.builds.boards import TaskBoard
 from factory_core.builds.crashpoints import CrashPoints
 from factory_core.builds.delivery import Delivery
 from factory_core.builds.journal import Assignment, Journal
@@ -21,7 +22,7 @@ from factory_core.kernel.office import installed_templates
 from factory_core.kernel.queue import open_queue
 from factory_core.kernel.version import VERSION
 from factory_core.kernel.worker import WorkerOrder, run_worker
-from factory_core.planning import HierarchicalPlanner
+from factory_core.planning import StudioPlanner
 from factory_core.sandbox import choose_sandbox, prepare
 from factory_core.sandbox.turns import TakingTurns
 
@@ -33,7 +34,8 @@ _log = structlog.get_logger(__name__)
 class ToolRoom:
     """Lends tools to tasks: one sandbox for the whole process, one toolchain per template."""
 
-    def __init__(self, studio: Studio, blobs: Blobs) -> None:
+    def __init__(self, studio: Studio, blobs: Blobs, journal: Journal) -> None:
+        self._journal = journal
         self._home = studio.home
         self._blobs = blobs
         self._cores = studio.settings.cores or os.cpu_count() or 1
@@ -57,6 +59,7 @@ class ToolRoom:
             home=self._home,
             log=write,
             pieces=pieces,
+            board=TaskBoard(self._journal.boards, assignment),
         )
 
 
@@ -70,9 +73,9 @@ async def work(studio: Studio) -> None:
         workshop = Workshop(
             agents=studio.agents(),
             templates=installed_templates(studio),
-            planner=HierarchicalPlanner(),
+            planner=StudioPlanner(studio.planners()),
             delivery=Delivery(journal, blobs, studio.storage(), {"studio": VERSION}),
-            make_tools=ToolRoom(studio, blobs).lend,
+            make_tools=ToolRoom(studio, blobs, journal).lend,
         )
         order = WorkerOrder(
             database_url=studio.database_url(),

@@ -3,18 +3,25 @@
 from __future__ import annotations
 
 from .errors import PlanError, TemplateBroken
-from .hierarchical import HierarchicalPlanner
+from .planner import HierarchicalPlanner, StudioPlanner
 from .quote import estimate_seconds
 from .reads import reads_for
 from .scope import narrow
+from .switches import TRIES, army_of, integrating_task, switched_on, verifying_tasks
 from .templates import load_template
 
 __all__ = [
+    "TRIES",
     "HierarchicalPlanner",
     "PlanError",
+    "StudioPlanner",
     "TemplateBroken",
+    "army_of",
     "estimate_seconds",
+    "integrating_task",
     "load_template",
     "narrow",
     "reads_for",
+    "switched_on",
+    "verifying_tasks",
 ]

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from factory_core.contracts.blueprint import Blueprint, Hints
 from factory_core.contracts.plan import Plan
 
+from .paradigms import HYBRID, read_sequence
 from .slugs import segments
 from .teams import Crew
 
@@ -35,12 +36,20 @@ def paths_applied(blueprint: Blueprint, plan: Plan, crew: Crew, *, capped: bool)
         for agent, threshold in hints.spawn_thresholds.items()
         if threshold < 1.0 and agent in agents
     )
-    if hints.paradigm == plan.paradigm:
+    if hints.paradigm in (plan.paradigm, "auto") or (hints.paradigm, plan.paradigm) == (
+        "neural",
+        "neural_mesh",
+    ):
         named.add(("meta", "paradigm"))
+    named.update(("behaviors", name) for name, agents in plan.behaviours.items() if agents)
+    named.update(("_behaviors", name) for name, agents in plan.behaviours.items() if agents)
     if capped or plan.scale < 1.0:
         named.add(("constraints", "max_agents"))
     chosen = set(crew.applied)
     chosen.update(_listed(blueprint, "preferred_agents", hints.preferred_agents, agents))
+    if plan.paradigm == HYBRID:
+        followed = {line for line in hints.orchestration if read_sequence([line])}
+        chosen.update(_listed(blueprint, "orchestration_style", hints.orchestration, followed))
     phases = {f"phase:{phase.name}" for phase in blueprint.phases}
     return tuple(
         node.path
@@ -55,7 +64,11 @@ def _names(path: str, named: set[tuple[str, str]]) -> bool:
 
 def _listed(blueprint: Blueprint, section: str, names: Iterable[str], agents: set[str]) -> set[str]:
     """The paths of a section written as a list of texts, when its items match the names one to one."""
-    items = [node.path for node in blueprint.nodes if segments(node.path)[-1:] == (section,)]
+    items = [
+        node.path
+        for node in blueprint.nodes
+        if segments(node.path)[-1:] == (section,) and node.path.endswith("]")
+    ]
     names = list(names)
     if len(items) != len(names):
         return set()

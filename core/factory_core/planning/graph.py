@@ -9,6 +9,7 @@ from msgspec.structs import replace
 
 from factory_core.contracts.plan import PlannedTask
 
+from .errors import PlanError
 from .slugs import Names
 
 __all__ = ["BARRIER", "COORDINATOR", "QUIET", "Edge", "Graph", "critical_path", "finish_times"]
@@ -31,6 +32,23 @@ class Graph:
         self._tasks: dict[str, PlannedTask] = {}
         self._after: dict[str, dict[str, None]] = {}
         self._names = Names()
+
+    @classmethod
+    def of(cls, tasks: Iterable[PlannedTask]) -> Graph:
+        """The graph of finished tasks. Raises PlanError for two of one name, an edge to nowhere or a circle."""
+        graph = cls()
+        edges: list[Edge] = []
+        for task in tasks:
+            if graph.add(replace(task, after=())) != task.id:
+                raise PlanError(f"Two tasks of the plan are called {task.id}.")
+            edges.extend((task.id, earlier) for earlier in task.after)
+        for later, earlier in edges:
+            if earlier not in graph._after:
+                raise PlanError(f"{later} stands after {earlier}, which is no task of the plan.")
+        cycle = graph.join(edges)
+        if cycle:
+            raise PlanError(f"Tasks of the plan wait for each other: {' <- '.join(cycle)}.")
+        return graph
 
     def add(self, task: PlannedTask) -> str:
         """Add a task without edges and return its id, which is numbered when the wanted one is taken."""
@@ -67,16 +85,20 @@ class Graph:
             return tuple(error.args[1])
         return ()
 
-    def finish(self) -> tuple[PlannedTask, ...]:
-        """All tasks in topological order, each as early as it can be, with edges and priorities."""
-        sorter = TopologicalSorter(self._after)
-        sorter.prepare()
+    def edges(self) -> dict[str, tuple[str, ...]]:
+        """``task -> what it stands after``, in the order they were added."""
         position = {name: index for index, name in enumerate(self._tasks)}
-        order: list[str] = []
-        while sorter.is_active():
-            ready = sorted(sorter.get_ready(), key=position.__getitem__)
-            order.extend(ready)
-            sorter.done(*ready)
+        return {name: tuple(sorted(after, key=position.__getitem__)) for name, after in self._after.items()}
+
+    def drafted(self) -> tuple[PlannedTask, ...]:
+        """All tasks in topological order, each as early as it can be, with edges, their priorities as they were added."""
+        edges = self.edges()
+        return tuple(replace(self._tasks[name], after=edges[name]) for name in self._order())
+
+    def finish(self) -> tuple[PlannedTask, ...]:
+        """As ``drafted``, the longest path to the end added to each priority."""
+        order = self._order()
+        position = {name: index for index, name in enumerate(self._tasks)}
         left: dict[str, float] = {}
         for name in reversed(order):
             left[name] = left.get(name, 0.0) + self._tasks[name].seconds
@@ -90,6 +112,17 @@ class Graph:
             )
             for name in order
         )
+
+    def _order(self) -> list[str]:
+        sorter = TopologicalSorter(self._after)
+        sorter.prepare()
+        position = {name: index for index, name in enumerate(self._tasks)}
+        order: list[str] = []
+        while sorter.is_active():
+            ready = sorted(sorter.get_ready(), key=position.__getitem__)
+            order.extend(ready)
+            sorter.done(*ready)
+        return order
 
 
 def finish_times(tasks: tuple[PlannedTask, ...]) -> dict[str, float]:

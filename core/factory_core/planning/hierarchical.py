@@ -1,14 +1,15 @@
-"""The planner that needs no model: kinds of work times nodes, under the spec's phases, teams and cap."""
+"""What every plan starts from: kinds of work times nodes, under the spec's phases, teams and cap."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import product
 
+from msgspec import Struct
 from msgspec.structs import replace
 
 from factory_core.contracts.blueprint import Blueprint
-from factory_core.contracts.plan import Plan
+from factory_core.contracts.plan import Plan, PlannedTask, Region
 from factory_core.contracts.template import TemplatePackage, WorkSpec
 
 from .applied import bump_for, paths_applied
@@ -20,7 +21,7 @@ from .quote import compare_windows, make_quote
 from .teams import Crew, form_crew
 from .templates import faults_of_work
 
-__all__ = ["HierarchicalPlanner"]
+__all__ = ["Sketch", "complete", "lay_out"]
 
 Covered = tuple[str, Piece]
 """A task's id with what it covers."""
@@ -28,51 +29,82 @@ Laid = dict[str, tuple[Covered, ...]]
 """``work -> its tasks``."""
 
 
-class HierarchicalPlanner:
-    """One task for each node of each kind of work; implements ``contracts.plan.Planner``."""
+class Sketch(Struct, frozen=True, kw_only=True):
+    """All that a plan takes from the template and the spec, its tasks not yet ordered by a way of working."""
 
-    name = "hierarchical"
+    graph: Graph
+    needs: dict[str, tuple[str, ...]]
+    """``task -> what its work stands after``, phases left out."""
+    works: tuple[WorkSpec, ...]
+    crew: Crew
+    cap: int
+    asked: int
+    """How many agents there would be without a cap."""
+    said: tuple[str, ...]
 
-    def plan(self, blueprint: Blueprint, template: TemplatePackage, *, max_agents: int | None = None) -> Plan:
-        """Raises PlanError when the template cannot build this blueprint."""
-        works = template.manifest.work
-        for fault in faults_of_work(works):
-            raise PlanError(f"Template {template.manifest.name} cannot be planned: {fault}")
-        limit = blueprint.constraints.max_agents
-        cap = limit if max_agents is None else min(limit, max_agents)
-        nodes = nodes_of(blueprint)
-        crew = form_crew(blueprint, works, cap)
-        slots = share_out(works, nodes, cap, _weights(blueprint, works, crew))
-        graph = Graph()
-        stages, phases_said = lay_phases(graph, blueprint)
-        laid = _lay_work(graph, works, nodes, slots, crew, blueprint)
-        _order_work(graph, works, laid)
-        place_work(graph, stages, works, {name: [task for task, _ in each] for name, each in laid.items()})
-        _deliver_last(graph, works, laid)
-        tasks = graph.finish()
-        quote = make_quote(tasks)
-        asked = sum(len(nodes[work.each]) if work.each != "project" else 1 for work in works)
-        filled: dict[str, int] = {}
-        for task in tasks:
-            if task.agent not in QUIET:
-                filled[task.team] = filled.get(task.team, 0) + 1
-        plan = Plan(
-            tasks=tasks,
-            teams=crew.with_manifest(works, filled),
-            phases=tuple(dict.fromkeys(task.phase for task in tasks)),
-            critical_path=critical_path(tasks),
-            quote=quote,
-            scale=crew.scale,
-            paradigm=self.name,
-            assumptions=(
-                *crew.assumptions,
-                *_said_of_cap(asked, quote.agents, cap),
-                *_said_of_paradigm(blueprint, self.name),
-                *phases_said,
-                *compare_windows(blueprint, tasks, quote),
-            ),
-        )
-        return replace(plan, applied=paths_applied(blueprint, plan, crew, capped=asked > quote.agents))
+
+def lay_out(blueprint: Blueprint, template: TemplatePackage, max_agents: int | None) -> Sketch:
+    """One task for each node of each kind of work. Raises PlanError when the template cannot build this blueprint."""
+    for fault in faults_of_work(template.manifest.work):
+        raise PlanError(f"Template {template.manifest.name} cannot be planned: {fault}")
+    works = tuple(work for work in template.manifest.work if not work.on)
+    limit = blueprint.constraints.max_agents
+    cap = limit if max_agents is None else min(limit, max_agents)
+    nodes = nodes_of(blueprint)
+    crew = form_crew(blueprint, works, cap)
+    slots = share_out(works, nodes, cap, _weights(blueprint, works, crew))
+    graph = Graph()
+    stages, said = lay_phases(graph, blueprint)
+    laid = _lay_work(graph, works, nodes, slots, crew, blueprint)
+    _order_work(graph, works, laid)
+    quiet = {task.id for task in graph.tasks() if task.agent in QUIET and task.phase in _names(blueprint)}
+    needs = {name: after for name, after in graph.edges().items() if name not in quiet}
+    place_work(graph, stages, works, {name: [task for task, _ in each] for name, each in laid.items()})
+    _deliver_last(graph, works, laid)
+    asked = sum(len(nodes[work.each]) if work.each != "project" else 1 for work in works)
+    return Sketch(graph=graph, needs=needs, works=works, crew=crew, cap=cap, asked=asked, said=said)
+
+
+def complete(
+    sketch: Sketch,
+    blueprint: Blueprint,
+    tasks: tuple[PlannedTask, ...],
+    *,
+    paradigm: str,
+    regions: tuple[Region, ...] = (),
+    said: tuple[str, ...] = (),
+    behaviours: dict[str, int] | None = None,
+) -> Plan:
+    """The plan of these tasks, in topological order and with their final priorities, with all that is told about it."""
+    quote = make_quote(tasks)
+    granted = quote.agents - sum(task.params.get("work") is None for task in tasks if task.agent not in QUIET)
+    filled: dict[str, int] = {}
+    for task in tasks:
+        if task.agent not in QUIET:
+            filled[task.team] = filled.get(task.team, 0) + 1
+    plan = Plan(
+        tasks=tasks,
+        teams=sketch.crew.with_manifest(sketch.works, filled),
+        phases=tuple(dict.fromkeys(task.phase for task in tasks)),
+        critical_path=critical_path(tasks),
+        quote=quote,
+        scale=sketch.crew.scale,
+        paradigm=paradigm,
+        assumptions=(
+            *sketch.crew.assumptions,
+            *_said_of_cap(sketch.asked, granted, sketch.cap),
+            *said,
+            *sketch.said,
+            *compare_windows(blueprint, tasks, quote),
+        ),
+        regions=regions,
+        behaviours=behaviours or {},
+    )
+    return replace(plan, applied=paths_applied(blueprint, plan, sketch.crew, capped=sketch.asked > granted))
+
+
+def _names(blueprint: Blueprint) -> frozenset[str]:
+    return frozenset(phase.name for phase in blueprint.phases)
 
 
 def _weights(blueprint: Blueprint, works: Sequence[WorkSpec], crew: Crew) -> dict[str, float]:
@@ -162,13 +194,4 @@ def _said_of_cap(asked: int, agents: int, cap: int) -> tuple[str, ...]:
         return ()
     return (
         f"{asked} pieces of work could run alone, max_agents is {cap}: they are grouped into {agents} tasks.",
-    )
-
-
-def _said_of_paradigm(blueprint: Blueprint, name: str) -> tuple[str, ...]:
-    wanted = blueprint.hints.paradigm
-    return (
-        ()
-        if wanted == name
-        else (f"The spec asks for the paradigm {wanted}; this build is planned as {name}.",)
     )

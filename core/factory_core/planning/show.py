@@ -16,7 +16,7 @@ from factory_core.contracts.plan import Plan, PlannedTask, Team
 from .graph import BARRIER, COORDINATOR, QUIET
 from .quote import CORES, estimate_seconds
 
-__all__ = ["everything", "headline", "table", "teams", "to_dot", "to_json", "tree"]
+__all__ = ["everything", "headline", "regions", "table", "teams", "to_dot", "to_json", "tree"]
 
 WIDE = 120
 """From this many columns on there is room to say when and for what a task is done."""
@@ -37,6 +37,7 @@ def everything(plan: Plan, *, width: int) -> RenderableType:
         Text("longest chain", style="italic"),
         Padding(Text(" → ".join(_chain(plan))), (0, 0, 1, 2)),
         teams(plan),
+        *([regions(plan)] if plan.regions else []),
     ]
     parts.extend(Text(f"note: {said}", style="yellow") for said in plan.assumptions)
     return Group(*parts)
@@ -48,10 +49,11 @@ def headline(plan: Plan) -> str:
     work = _count(quote.agents, "task")
     hands = "one agent" if quote.agents == 1 else f"{quote.agents} agents"
     scaled = f" Agents are scaled to {plan.scale:.2f} of what was asked for." if plan.scale != 1 else ""
+    worked = f" It works as {plan.paradigm}." if plan.regions else ""
     return (
         f"{work} for {hands} in {_count(len(plan.phases), 'phase')}: "
         f"about {estimate_seconds(quote):.1f} s on {CORES} cores, ${quote.nano_usd / 1e9:.2f}.\n"
-        f"All work takes {quote.total_seconds:.1f} s, the longest chain {quote.critical_seconds:.1f} s.{scaled}"
+        f"All work takes {quote.total_seconds:.1f} s, the longest chain {quote.critical_seconds:.1f} s.{scaled}{worked}"
     )
 
 
@@ -91,6 +93,17 @@ def teams(plan: Plan) -> RenderableType:
     for team in plan.teams:
         rows.add_row(Text(team.name), _asked(team), f"-> {team.agents}")
     return rows
+
+
+def regions(plan: Plan) -> RenderableType:
+    """How each region works, and why."""
+    rows = Table(box=None, padding=(0, GAP, 0, 0), pad_edge=False, header_style="italic")
+    for name in ("region", "paradigm", "tasks", "because"):
+        rows.add_column(name, justify="right" if name == "tasks" else "left")
+    for region in plan.regions:
+        cells = (region.name, region.paradigm, str(len(region.tasks)), region.reason)
+        rows.add_row(*(Text(cell) for cell in cells))
+    return Padding(rows, (1, 0, 1, 0))
 
 
 def _columns(tasks: list[PlannedTask], width: int) -> list[str]:
@@ -150,6 +163,8 @@ def to_json(plan: Plan) -> dict[str, Any]:
                 "phase": task.phase,
                 "after": list(task.after),
                 "requirements": list(task.requirements),
+                **({"not_before": task.delay} if task.delay else {}),
+                **({"deadline": task.deadline_seconds} if task.deadline_seconds else {}),
             }
             for task in plan.tasks
         ],
@@ -159,6 +174,9 @@ def to_json(plan: Plan) -> dict[str, Any]:
             "seconds": estimate_seconds(plan.quote),
         },
         "scale": plan.scale,
+        "paradigm": plan.paradigm,
+        "regions": msgspec.to_builtins(plan.regions),
+        "behaviours": plan.behaviours,
         "assumptions": list(plan.assumptions),
     }
 

@@ -19,7 +19,7 @@ RANGE = re.compile(
     r"(~\s*)?(\d{1,5})(?:\s*(?:-|–|to)\s*(\d{1,5}))?\s+(?:[\w/&-]+\s+){0,3}agents?\b", re.IGNORECASE
 )
 PERCENT = re.compile(r"(\d{1,3})\s*% of (?:the |all )?agents", re.IGNORECASE)
-PARADIGMS = ("hierarchical", "swarm", "neural", "neural_mesh", "temporal", "hybrid")
+PARADIGMS = ("hierarchical", "swarm", "neural", "neural_mesh", "temporal", "hybrid", "auto")
 TYPED = ("entities", "tables", "states", "rules", "roles", "endpoints", "views", "requirements", "acceptance")
 """Sections about the product, where a comment that says "agent" means one of the product's."""
 

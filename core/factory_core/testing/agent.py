@@ -10,13 +10,37 @@ from typing import Any
 
 import msgspec
 import pytest
+from msgspec.structs import replace
 
-from factory_core.contracts.agent import Agent, Tools, Work
+from factory_core.contracts.agent import Agent, Board, Posted, Tools, Work
 from factory_core.contracts.files import FileRef, Produced
 from factory_core.contracts.sandbox import Limits, SandboxResult
 from factory_core.errors import ObjectMissing, SandboxUnavailable
 
-__all__ = ["AgentContract", "BenchTools"]
+__all__ = ["AgentContract", "BenchBoard", "BenchTools"]
+
+
+class BenchBoard:
+    """A board in memory, for one agent alone."""
+
+    def __init__(self) -> None:
+        self._posted: dict[str, Posted] = {}
+
+    async def get(self, key: str) -> Posted:
+        """What stands there now."""
+        return self._posted.get(key, Posted(key=key))
+
+    async def put(self, key: str, value: str, *, version: int) -> Posted:
+        """Write, if ``version`` is what stands there."""
+        held = await self.get(key)
+        if held.version != version:
+            return replace(held, won=False)
+        self._posted[key] = Posted(key=key, value=value, version=version + 1, task="bench")
+        return self._posted[key]
+
+    async def all(self, prefix: str = "") -> tuple[Posted, ...]:
+        """What stands under keys that begin so, by key."""
+        return tuple(posted for key, posted in sorted(self._posted.items()) if key.startswith(prefix))
 
 
 class BenchTools:
@@ -30,6 +54,7 @@ class BenchTools:
         self.lines: list[str] = []
         self.commands: list[tuple[str, ...]] = []
         self.facts: dict[str, Any] = {}
+        self.board: Board = BenchBoard()
         self._contents = dict(contents or {})
         self._ran = ran
 

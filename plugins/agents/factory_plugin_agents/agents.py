@@ -12,11 +12,12 @@ from factory_core.contracts.blueprint import Blueprint
 from factory_core.contracts.files import FileRef, Produced
 from factory_core.contracts.template import WorkSpec
 
+from .decomposer import part_of
 from .project import design_of, node_context
 from .render import render_work
 from .tidy import TIDY_SCRIPT
 
-__all__ = ["Analyzer", "Architect", "Builder", "Documenter", "Integrator", "Tester"]
+__all__ = ["Analyzer", "Architect", "Builder", "Documenter", "Integrator", "Tester", "differs"]
 
 VERSION = "1"
 
@@ -100,7 +101,11 @@ class Architect:
     async def run(self, work: Work, tools: Tools) -> Outcome:
         """The map as data. Two makers of one path are an error of the template."""
         design = design_of(work.blueprint)
-        paths = {spec.name: sorted(_paths(work, spec)) for spec in work.template.manifest.work if spec.files}
+        paths = {
+            spec.name: sorted(_paths(work, spec))
+            for spec in work.template.manifest.work
+            if spec.files and not spec.on
+        }
         counted = Counter(path for made in paths.values() for path in made)
         twice = [path for path, times in counted.items() if times > 1]
         if twice:
@@ -144,7 +149,7 @@ class Builder:
 
     async def run(self, work: Work, tools: Tools) -> Outcome:
         """The files of the task's kind of work."""
-        spec = spec_of(work)
+        spec = part_of(spec_of(work), work.params)
         design = design_of(work.blueprint)
         files: list[Produced] = []
         for node in nodes_in(work):
@@ -183,11 +188,12 @@ class Integrator:
             return Outcome(failure=f"The code could not be formatted: {told}")
         before = {ref.path: ref for ref in sources}
         changed = [
-            file for file in files if file.path in before and await _differs(file, before[file.path], tools)
+            file for file in files if file.path in before and await differs(file, before[file.path], tools)
         ]
         await tools.log(f"{len(sources)} Python files tidied, {len(changed)} changed")
         return Outcome(files=tuple(changed))
 
 
-async def _differs(file: Produced, ref: FileRef, tools: Tools) -> bool:
+async def differs(file: Produced, ref: FileRef, tools: Tools) -> bool:
+    """Whether the file is another than the one it was made from."""
     return len(file.content) != ref.size or file.content != await tools.read(ref)

@@ -14,8 +14,12 @@ from factory_core.hooks import hookimpl
 def factory_agents() -> Sequence[Agent]:
     """Those that write, and those that check."""
     from .agents import Analyzer, Architect, Builder, Documenter, Integrator, Tester
+    from .debugger import Debugger
+    from .decomposer import Decomposer
+    from .optimizer import Optimizer
 
-    return [Analyzer(), Architect(), Builder(), Tester(), Documenter(), Integrator(), *_gate_agents()]
+    makers = [Analyzer(), Architect(), Builder(), Tester(), Documenter(), Integrator()]
+    return [*makers, Decomposer(), Debugger(), Optimizer(), *_gate_agents()]
 
 
 def _gate_agents() -> Sequence[Agent]:

@@ -18,6 +18,7 @@ from factory_core.contracts.sandbox import Limits
 from factory_core.contracts.storage import ObjectInfo
 from factory_core.errors import ObjectMissing
 from factory_core.sandbox import BubblewrapSandbox, Toolchain
+from factory_core.testing.agent import BenchBoard
 
 
 class Shelf:
@@ -71,6 +72,7 @@ def tools(shelf, said, tmp_path) -> BuildTools:
         toolchain=Toolchain(path=toolchain, digest="0" * 64),
         home=tmp_path,
         log=log,
+        board=BenchBoard(),
     )
 
 

@@ -100,7 +100,8 @@ def test_markup_in_names_is_shown_as_it_is(taskboard: Blueprint, template: Templ
 
 def test_json_has_exactly_the_documented_keys(taskboard: Blueprint, template: TemplatePackage) -> None:
     document = to_json(make(taskboard, template))
-    assert list(document) == ["tasks", "quote", "scale", "assumptions"]
+    keys = ["tasks", "quote", "scale", "paradigm", "regions", "behaviours", "assumptions"]
+    assert list(document) == keys
     assert all(
         list(task) == ["id", "agent", "team", "phase", "after", "requirements"] for task in document["tasks"]
     )

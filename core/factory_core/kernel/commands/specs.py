@@ -65,7 +65,7 @@ def plan(spec: str, as_json: bool, dot: bool, template: str | None, max_agents: 
     from factory_core.builds.runner import pick_template
     from factory_core.kernel.boot import start
     from factory_core.kernel.office import installed_templates
-    from factory_core.planning import HierarchicalPlanner
+    from factory_core.planning import StudioPlanner
     from factory_core.specs import render_problems
 
     if as_json and dot:
@@ -75,8 +75,9 @@ def plan(spec: str, as_json: bool, dot: bool, template: str | None, max_agents: 
     if blueprint is None:
         click.echo(render_problems(reading, spec), err=True)
         sys.exit(SPEC_WRONG)
-    package = pick_template(installed_templates(start()), template or blueprint.project.template)
-    made = HierarchicalPlanner().plan(blueprint, package, max_agents=max_agents)
+    studio = start()
+    package = pick_template(installed_templates(studio), template or blueprint.project.template)
+    made = StudioPlanner(studio.planners()).plan(blueprint, package, max_agents=max_agents)
     _print(made, as_json=as_json, dot=dot)
 
 

@@ -21,6 +21,7 @@ from factory_core.errors import ObjectMissing
 from factory_core.planning import load_template
 from factory_core.sandbox import BubblewrapSandbox, Toolchain, prepare
 from factory_core.specs import read
+from factory_core.testing.agent import BenchBoard
 from factory_plugin_agents.gates import agents
 
 SPEC = b"""
@@ -257,7 +258,12 @@ def check(template, toolchain, blueprint, tmp_path) -> Callable[..., Outcome]:
     async def go(gate: str, files: dict[str, str], spec: Blueprint) -> Outcome:
         blobs = Blobs(Shelf())
         tools = BuildTools(
-            blobs=blobs, sandbox=BubblewrapSandbox(), toolchain=toolchain, home=tmp_path, log=log
+            blobs=blobs,
+            sandbox=BubblewrapSandbox(),
+            toolchain=toolchain,
+            home=tmp_path,
+            log=log,
+            board=BenchBoard(),
         )
         inputs = [
             FileRef(

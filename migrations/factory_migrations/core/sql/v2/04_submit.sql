@@ -89,7 +89,7 @@ begin
 end $$;
 
 -- Inserts the children of a task that is about to be done: null, or why it refused. The caller holds the build's lock.
--- "joined" children are waited for by whoever waits for the parent.
+-- "joined" children are waited for by whoever waits for the parent. "halt" is a reason to wait for a person's decision.
 create function journal.plant(p_build uuid, p_parent text, p_children jsonb, p_now timestamptz) returns text
 language plpgsql as $$
 declare
@@ -140,6 +140,9 @@ begin
         values (p_build, v_build.next_seq, v_build.org_id, 'build.planned', p_parent, p_now,
             jsonb_build_object('tasks', jsonb_array_length(v_tasks), 'agents', (
                 select agents from build where id = p_build)));
+    end if;
+    if p_children ? 'halt' then
+        perform journal.halt(p_build, p_parent, p_children ->> 'halt', p_now);
     end if;
     return null;
 end $$;

@@ -14,3 +14,5 @@ alter table task drop column rank;
 alter table worker drop column vt;
 alter table build drop column project, drop column max_running;
 alter table organisation drop column max_running, drop column max_builds, drop column max_queued, drop column reserved;
+-- 01_boards
+drop table board, mail;

@@ -1,0 +1,185 @@
+"""What follows from how a task ended, as the spec's ``behaviors`` want it. Children come with the parent's commit."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import msgspec
+from msgspec import Struct
+
+from factory_core.builds.knowledge import BuildKnowledge
+from factory_core.builds.record import TaskRecord
+from factory_core.builds.rounds import CONFIRM, DEBUGGER, OPTIMIZER, VERIFY, Round
+from factory_core.builds.schemas import Assignment
+from factory_core.contracts.agent import FindingLevel, Spawn
+from factory_core.planning import TRIES, army_of, integrating_task, switched_on, verifying_tasks
+from factory_core.planning.slugs import words
+
+__all__ = ["Reaction", "react"]
+
+RETRY, TESTER, TIDY = "retry", "tester", "tidy"
+MOST_FINDINGS, LONGEST_DETAIL = 40, 2000
+RISKY = frozenset({"security", "audit"})
+
+
+class Reaction(Struct, frozen=True, kw_only=True):
+    """Tasks to add, and why a person must decide before anything else starts."""
+
+    spawn: tuple[Spawn, ...] = ()
+    halt: str = ""
+
+
+class _Failure(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What a debugger is told."""
+
+    gate: str = ""
+    task: str = ""
+    said: str = ""
+    findings: tuple[tuple[str, str, int, str], ...] = ()
+    """``code, path, line, message``."""
+
+
+def react(
+    known: BuildKnowledge,
+    assignment: Assignment,
+    record: TaskRecord,
+    closed: Round | None,
+    beside: Sequence[TaskRecord],
+) -> Reaction:
+    """``closed`` is the round that the task closes, ``beside`` the records of its other checks."""
+    promised = known.plan.behaviours
+    halt = _risk(record) if "on_security_risk" in switched_on(known.blueprint) else ""
+    if record.failure:
+        return Reaction(spawn=_recover(assignment, record) if "on_failure" in promised else ())
+    if closed is not None:
+        return Reaction(spawn=_next_round(known, assignment, [*beside, record]), halt=halt)
+    if "on_integration" in promised and assignment.task == integrating_task(known.plan.tasks, known.template):
+        return Reaction(spawn=_army(known, assignment), halt=halt)
+    return Reaction(halt=halt)
+
+
+def _risk(record: TaskRecord) -> str:
+    """Why a build must not go on by itself: a gate about security failed, or a secret was found."""
+    if not any(not gate.passed and words(gate.name) & RISKY for gate in record.gates):
+        return ""
+    found = [
+        f"{one.path}:{one.line} {one.message}" for one in record.findings if one.level is FindingLevel.ERROR
+    ]
+    gates = [f"{gate.name}: {gate.figure}" for gate in record.gates if not gate.passed]
+    return "; ".join([*gates, *found[:5]])
+
+
+def _recover(assignment: Assignment, record: TaskRecord) -> tuple[Spawn, ...]:
+    """An agent gave up: the debugger looks for a way, then the agent tries again."""
+    tries = assignment.task.count(f"/{RETRY}/")
+    if tries >= TRIES or f"/{DEBUGGER}/" in assignment.task:
+        return ()
+    failure = _Failure(task=assignment.task, said=record.failure[:LONGEST_DETAIL])
+    return (
+        _debugger([failure]),
+        Spawn(
+            behaviour=RETRY,
+            n=1,
+            agent=assignment.agent,
+            title=f"Try again: {assignment.title}",
+            params=assignment.params,
+            after=(f"{DEBUGGER}/1",),
+        ),
+    )
+
+
+def _next_round(
+    known: BuildKnowledge, assignment: Assignment, records: Sequence[TaskRecord]
+) -> tuple[Spawn, ...]:
+    promised = known.plan.behaviours
+    failures = [failure for record in records for failure in _failures(record)]
+    confirmed = f"/{CONFIRM}/" in assignment.task
+    if confirmed:
+        return ()
+    if failures:
+        tries = assignment.task.count(f"/{VERIFY}/")
+        if "on_failure" not in promised or tries >= TRIES:
+            return ()
+        return (_debugger(failures), *_checks(known, VERIFY, f"{DEBUGGER}/1", optional=False))
+    if "on_success" not in promised:
+        return ()
+    optimizer = Spawn(
+        behaviour=OPTIMIZER,
+        n=1,
+        agent="optimizer",
+        title="Improve what passed",
+        scope="project",
+        optional=True,
+    )
+    return (optimizer, *_checks(known, CONFIRM, f"{OPTIMIZER}/1", optional=True))
+
+
+def _debugger(failures: Sequence[_Failure]) -> Spawn:
+    return Spawn(
+        behaviour=DEBUGGER,
+        n=1,
+        agent="debugger",
+        title="Find the cause of the failure and correct it",
+        params={"failures": msgspec.json.encode(failures).decode()},
+        scope="project",
+    )
+
+
+def _failures(record: TaskRecord) -> list[_Failure]:
+    findings = tuple((one.code, one.path, one.line, one.message) for one in record.findings[:MOST_FINDINGS])
+    found = [
+        _Failure(gate=gate.name, said=f"{gate.figure}\n{gate.detail}"[-LONGEST_DETAIL:], findings=findings)
+        for gate in record.gates
+        if not gate.passed
+    ]
+    cases = [
+        _Failure(gate=f"case {one.name}", said=one.detail[-LONGEST_DETAIL:])
+        for one in record.cases
+        if not one.passed
+    ]
+    return found + cases
+
+
+def _checks(known: BuildKnowledge, behaviour: str, fixer: str, *, optional: bool) -> list[Spawn]:
+    """All checks once more, with the parameters they had: what nothing changed for is remembered, not run."""
+    tasks = {task.id: task for task in known.plan.tasks}
+    names = verifying_tasks(known.plan.tasks, known.template)
+    return [
+        Spawn(
+            behaviour=behaviour,
+            n=number,
+            agent=tasks[name].agent,
+            title=f"{tasks[name].title}, again",
+            params=tasks[name].params,
+            scope=tasks[name].scope,
+            after=(fixer,)
+            if number < len(names)
+            else (fixer, *(f"{behaviour}/{n}" for n in range(1, number))),
+            optional=optional,
+        )
+        for number, name in enumerate(names, 1)
+    ]
+
+
+def _army(known: BuildKnowledge, assignment: Assignment) -> tuple[Spawn, ...]:
+    """A tester for every node, then the integrator once more over what they wrote."""
+    testers = [
+        Spawn(
+            behaviour=TESTER,
+            n=number,
+            agent=task.agent,
+            title=task.title,
+            params=task.params,
+            scope=task.scope,
+        )
+        for number, task in enumerate(army_of(known.blueprint, known.template), 1)
+    ]
+    tidy = Spawn(
+        behaviour=TIDY,
+        n=1,
+        agent=assignment.agent,
+        title=f"{assignment.title}, once more",
+        params=assignment.params,
+        after=tuple(f"{TESTER}/{one.n}" for one in testers),
+    )
+    return (*testers, tidy) if testers else ()

@@ -1,0 +1,1 @@
+"""Ways of working for the planner: swarm, neural mesh, temporal."""

@@ -1,0 +1,92 @@
+"""Neural mesh: agents that exchange messages in rounds before the checks begin."""
+
+from __future__ import annotations
+
+from msgspec.structs import replace
+
+from factory_core.contracts.plan import Arrangement, Draft, PlannedTask, Region
+
+__all__ = ["MOST_PEERS", "ROUNDS", "NeuralMesh"]
+
+ROUNDS = 2
+"""Ask, answer. What is still open then goes to the moderator."""
+MOST_PEERS = 6
+FEWEST_PEERS = 2
+SECONDS = 0.05
+
+
+class NeuralMesh:
+    """Peers share the integrated code among themselves. In each round everyone reads what the others wrote in the round
+    before; a barrier closes the round. The moderator makes a gate of what is left open."""
+
+    name = "neural_mesh"
+
+    def arrange(self, draft: Draft, region: Region) -> Arrangement:
+        """The rounds stand after the region's integration (or its last task) and before the delivery."""
+        peers = min(MOST_PEERS, max(FEWEST_PEERS, len(draft.blueprint.entities)), (draft.spare - 1) // ROUNDS)
+        anchor = _anchor(draft, region)
+        if peers < FEWEST_PEERS or anchor is None:
+            said = f"Neural mesh: max_agents leaves {draft.spare} agents more, too few to talk; no messages are exchanged."
+            return Arrangement(tasks=draft.tasks, said=(said,))
+        rounds, last = _rounds(peers, anchor)
+        closing = tuple(
+            replace(task, after=(*task.after, *(new.id for new in rounds if new.agent != "barrier")))
+            if task.always
+            else task
+            for task in draft.tasks
+        )
+        said = (
+            f"Neural mesh: {peers} peers exchange what their files offer and need in {ROUNDS} rounds after {anchor.id}; "
+            f"{last.id} is a gate."
+        )
+        return Arrangement(tasks=(*closing, *rounds), said=(said,))
+
+
+def _anchor(draft: Draft, region: Region) -> PlannedTask | None:
+    """The last task that integrates; without one the last of the region that is not the delivery."""
+    stages = {work.name: work.stage for work in draft.template.manifest.work}
+    mine = [task for task in draft.tasks if task.id in frozenset(region.tasks) and not task.always]
+    integrating = [task for task in mine if stages.get(task.params.get("work", "")) == "integrate"]
+    return (integrating or mine or [None])[-1]
+
+
+def _rounds(peers: int, anchor: PlannedTask) -> tuple[list[PlannedTask], PlannedTask]:
+    tasks: list[PlannedTask] = []
+    before = anchor.id
+    for number in range(1, ROUNDS + 1):
+        speakers = [
+            PlannedTask(
+                id=f"mesh/{number}/{peer}",
+                agent="peer",
+                title=f"Mesh, round {number}: peer {peer} of {peers}",
+                team=anchor.team,
+                phase=anchor.phase,
+                after=(before,) if number == 1 else (before, anchor.id),
+                params={"peer": str(peer), "of": str(peers), "round": str(number)},
+                seconds=SECONDS,
+                optional=anchor.optional,
+            )
+            for peer in range(1, peers + 1)
+        ]
+        barrier = PlannedTask(
+            id=f"barrier/mesh/{number}",
+            agent="barrier",
+            title=f"round {number} ends",
+            team="",
+            phase=anchor.phase,
+            after=tuple(task.id for task in speakers),
+        )
+        tasks += [*speakers, barrier]
+        before = barrier.id
+    moderator = PlannedTask(
+        id="mesh/verdict",
+        agent="moderator",
+        title="Mesh: what is left open",
+        team=anchor.team,
+        phase=anchor.phase,
+        after=(before, anchor.id),
+        params={"peer": "moderator", "of": str(peers), "round": str(ROUNDS + 1)},
+        seconds=SECONDS,
+        optional=anchor.optional,
+    )
+    return [*tasks, moderator], moderator

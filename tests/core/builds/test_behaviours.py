@@ -1,0 +1,321 @@
+"""What the spec's behaviours add while a build runs: real journal and runner, agents that do as the test says."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+
+from factory_core.builds.crashpoints import CrashPoints
+from factory_core.builds.delivery import Delivery
+from factory_core.builds.runner import BuildRunner, Workshop
+from factory_core.builds.tools import Blobs
+from factory_core.contracts.agent import Finding, FindingLevel, GateResult, Outcome, Spawn, Work
+from factory_core.contracts.files import FileRef, Produced
+from factory_core.contracts.template import Manifest, TemplateFile, TemplatePackage, ToolchainSpec, WorkSpec
+from factory_core.planning import HierarchicalPlanner
+from factory_plugin_storage.service import LocalStorage
+
+pytestmark = pytest.mark.anyio
+
+WORKS = (
+    WorkSpec(name="code", agent="builder"),
+    WorkSpec(name="join", agent="integrator", stage="integrate", after=("code",)),
+    WorkSpec(name="gate-lint", agent="validator", stage="verify", after=("join",), params={"gate": "lint"}),
+    WorkSpec(name="gate-tests", agent="validator", stage="verify", after=("join",), params={"gate": "tests"}),
+    WorkSpec(name="deliver", agent="harvester", stage="deliver", after=("gate-lint", "gate-tests")),
+)
+ARMY = WorkSpec(name="probes", agent="tester", each="entity", stage="test", on="integration")
+BROKEN, FIXED, BETTER, WORSE = b"bug", b"good", b"best", b"worse"
+
+
+class Made:
+    """One file; whether a gate passes is what the file says."""
+
+    name, version = "any", "1"
+
+    def __init__(self, act: Callable[[Work, bytes], Outcome]) -> None:
+        self.act = act
+        self.seen: list[Work] = []
+
+    async def run(self, work: Work, tools: Any) -> Outcome:
+        self.seen.append(work)
+        code = next((ref for ref in work.inputs if ref.path == "app/x.py"), None)
+        return self.act(work, await tools.read(code) if code else b"")
+
+
+class Lent:
+    def __init__(self, blobs: Blobs) -> None:
+        self._blobs = blobs
+
+    async def read(self, ref: FileRef) -> bytes:
+        return await self._blobs.get(ref.digest)
+
+
+def file(content: bytes, path: str = "app/x.py") -> Outcome:
+    return Outcome(files=(Produced(path=path, content=content),))
+
+
+def gate(work: Work, code: bytes) -> Outcome:
+    name = work.params["gate"]
+    bad = {"lint": (BROKEN, WORSE), "tests": (BROKEN,)}[name]
+    finding = Finding(level=FindingLevel.ERROR, code="F1", message="it is wrong", path="app/x.py", line=3)
+    result = GateResult(name=name, passed=code not in bad, figure=code.decode(), detail="it is wrong")
+    return Outcome(gates=(result,), findings=() if result.passed else (finding,))
+
+
+@pytest.fixture
+def build(desk: Any, tmp_path: Path) -> Callable[..., Awaitable[Any]]:
+    """``await build("on_failure: …", builder=…)``: a whole build; its states, its report and the agents."""
+
+    async def run(
+        behaviours: str = "", *, cap: int = 60, works: tuple[WorkSpec, ...] = WORKS, **acts: Any
+    ) -> Any:
+        storage = LocalStorage(tmp_path)
+        blobs = Blobs(storage)
+        agents = {
+            "builder": Made(lambda work, code: file(BROKEN)),
+            "integrator": Made(lambda work, code: Outcome()),
+            "validator": Made(gate),
+            **{name: Made(act) for name, act in acts.items()},
+        }
+        manifest = Manifest(name="t", version="1", title="T", toolchain=ToolchainSpec(lock="l"), work=works)
+        template = TemplatePackage(manifest=manifest, root=Path(), digest="d")
+
+        async def lend(*_: Any) -> Any:
+            return Lent(blobs)
+
+        workshop = Workshop(
+            agents=agents,  # type: ignore[arg-type]
+            templates={"t": template},
+            planner=HierarchicalPlanner(),
+            delivery=Delivery(desk.journal, blobs, storage, {}),
+            make_tools=lend,
+        )
+        runner = BuildRunner(desk.journal, blobs, workshop, CrashPoints())
+        entities = "{Card: {title: text}, Board: {title: text}}"
+        spec = f"project: {{name: P}}\nentities: {entities}\nbehaviors: {{{behaviours}}}\n"
+        params = {"spec_name": "p.yaml", "template": "t", "max_agents": str(cap)}
+        params["spec"] = await blobs.put(spec.encode())
+        made = await desk.submit(params=params, max_agents=cap)
+        waiting = list((await desk.turn()).started)
+        while waiting:
+            attempt = waiting.pop(0)
+            waiting += (await desk.turn((attempt, await runner.run(attempt)))).started
+        tasks = {t.id: t for t in await desk.journal.tasks(desk.org, made) if t.id != "plan"}
+        rows = await desk.journal.results(desk.org, made, ["deliver"])
+        artifacts = rows[0].result.get("data", {}).get("artifacts", {}) if rows else {}
+        report = None
+        if artifacts:
+            report = msgspec.json.decode(await storage.get(artifacts["report.json"]["key"]))
+        return Ended(await desk.state(made), tasks, report, agents, made)
+
+    return run
+
+
+class Ended:
+    def __init__(self, state: str, tasks: Any, report: Any, agents: Any, build: Any) -> None:
+        self.state, self.tasks, self.report, self.agents, self.build = state, tasks, report, agents, build
+
+    @property
+    def added(self) -> dict[str, str]:
+        return {name: str(task.state) for name, task in self.tasks.items() if task.parent != "plan"}
+
+    def said(self, code: str) -> list[str]:
+        return [one["message"] for one in self.report["findings"] if one["code"] == code]
+
+
+FAILING = "on_failure: spawn_debugger_and_recover"
+CLOSE = "gate-tests"
+
+
+async def test_nothing_is_added_unless_the_spec_asks(build: Any) -> None:
+    ended = await build("", debugger=lambda w, c: file(FIXED))
+    assert (ended.state, ended.added) == ("failed", {})
+
+
+async def test_on_failure_a_debugger_corrects_and_all_checks_run_again(build: Any) -> None:
+    ended = await build(FAILING, debugger=lambda w, c: file(FIXED))
+    assert ended.state == "passed"
+    assert ended.added == {f"{CLOSE}/{name}": "done" for name in ("debugger/1", "verify/1", "verify/2")}
+    assert [(row["name"], row["passed"]) for row in ended.report["gates"]] == [
+        ("lint", True),
+        ("tests", True),
+    ]
+    assert [row["path"] for row in ended.report["files"]] == ["app/x.py", "spec/p.yaml"]
+    (round_one,) = ended.said("verification-round")
+    assert round_one == "Round 1 of verification failed: gate lint: bug; gate tests: bug."
+    told = msgspec.json.decode(ended.agents["debugger"].seen[0].params["failures"])
+    assert [(one["gate"], one["findings"][0][:3]) for one in told] == [
+        ("lint", ["F1", "app/x.py", 3]),
+        ("tests", ["F1", "app/x.py", 3]),
+    ]
+
+
+async def test_two_tries_and_then_an_honest_failure(build: Any) -> None:
+    ended = await build(FAILING, debugger=lambda w, c: file(BROKEN + b"" if c == BROKEN else BROKEN))
+    first, second = f"{CLOSE}/debugger/1", f"{CLOSE}/verify/2/debugger/1"
+    assert [name for name in ended.added if "debugger" in name.rsplit("/", 2)[1]] == [first, second]
+    assert ended.state == "failed"
+    assert [row["passed"] for row in ended.report["gates"]] == [False, False]
+
+
+async def test_the_second_try_sees_what_the_first_changed(build: Any) -> None:
+    def correct(work: Work, code: bytes) -> Outcome:
+        return file(WORSE if code == BROKEN else FIXED)
+
+    ended = await build(FAILING, debugger=correct)
+    assert ended.state == "passed"
+    assert len(ended.said("verification-round")) == 2
+
+
+async def test_a_debugger_that_knows_nothing_ends_the_build_with_its_reason(build: Any) -> None:
+    ended = await build(FAILING, debugger=lambda w, c: Outcome(failure="No known correction fits"))
+    assert ended.state == "failed"
+    assert [row["passed"] for row in ended.report["gates"]] == [False, False], "what the checks said is kept"
+    reasons = {row["task"]: row["reason"] for row in ended.report["failures"]}
+    assert reasons[f"{CLOSE}/debugger/1"] == "No known correction fits"
+
+
+async def test_an_agent_that_fails_by_verdict_is_tried_again_after_the_debugger(build: Any) -> None:
+    tries: list[str] = []
+
+    def builder(work: Work, code: bytes) -> Outcome:
+        tries.append(work.task)
+        return Outcome(failure="it took longer than it may") if len(tries) == 1 else file(FIXED)
+
+    ended = await build(FAILING, builder=builder, debugger=lambda w, c: Outcome())
+    assert tries == ["code", "code/retry/1"]
+    assert (ended.state, set(ended.added)) == ("passed", {"code/debugger/1", "code/retry/1"})
+    assert ended.report["files"][0]["producer"] == "code/retry/1"
+
+
+async def test_an_agent_that_always_fails_stops_after_two_more_tries(build: Any) -> None:
+    ended = await build(
+        FAILING, builder=lambda w, c: Outcome(failure="never"), debugger=lambda w, c: Outcome()
+    )
+    assert ended.state == "failed"
+    assert [n for n in ended.added if n.split("/")[-2] == "retry"] == ["code/retry/1", "code/retry/1/retry/1"]
+    assert ended.tasks["code/retry/1/retry/1"].reason == "never"
+
+
+BETTERING = "on_success: spawn_optimizer_and_enhance"
+
+
+async def test_on_success_what_the_optimizer_improves_is_checked_again_and_delivered(build: Any) -> None:
+    ended = await build(BETTERING, builder=lambda w, c: file(FIXED), optimizer=lambda w, c: file(BETTER))
+    assert ended.state == "passed"
+    assert set(ended.added) == {f"{CLOSE}/{name}" for name in ("optimizer/1", "confirm/1", "confirm/2")}
+    assert [row["figure"] for row in ended.report["gates"]] == ["best", "best"]
+
+
+async def test_an_improvement_that_fails_a_check_is_not_kept(build: Any) -> None:
+    ended = await build(BETTERING, builder=lambda w, c: file(FIXED), optimizer=lambda w, c: file(WORSE))
+    assert ended.state == "passed"
+    assert [row["figure"] for row in ended.report["gates"]] == ["good", "good"]
+    assert "is not kept" in ended.said("verification-round")[0]
+    (code,) = [row for row in ended.report["files"] if row["path"] == "app/x.py"]
+    assert code["producer"] == "code"
+
+
+async def test_checks_of_what_nothing_changed_are_remembered(build: Any) -> None:
+    ended = await build(BETTERING, builder=lambda w, c: file(FIXED), optimizer=lambda w, c: Outcome())
+    assert ended.state == "passed"
+    assert len(ended.agents["validator"].seen) == 2, "the confirming checks cost nothing"
+
+
+async def test_on_integration_a_tester_comes_for_every_node_and_the_checks_see_their_files(
+    build: Any,
+) -> None:
+    def tester(work: Work, code: bytes) -> Outcome:
+        return file(b"probe", f"tests/{work.params['node']}.py")
+
+    ended = await build(
+        "on_integration: spawn_tester_army",
+        works=(*WORKS, ARMY),
+        builder=lambda w, c: file(FIXED),
+        tester=tester,
+    )
+    assert ended.state == "passed"
+    assert ended.added == {"join/tester/1": "done", "join/tester/2": "done", "join/tidy/1": "done"}
+    seen = {ref.path for work in ended.agents["validator"].seen for ref in work.inputs}
+    assert seen == {"app/x.py", "tests/Card.py", "tests/Board.py"}
+    tidied = {ref.path for ref in ended.agents["integrator"].seen[1].inputs}
+    assert tidied == seen, "and the integrator sees them first"
+
+
+async def test_without_the_wish_there_is_no_army(build: Any) -> None:
+    ended = await build("", works=(*WORKS, ARMY), builder=lambda w, c: file(FIXED))
+    assert (ended.state, ended.added) == ("passed", {})
+
+
+async def test_on_complexity_a_task_of_many_files_is_split_and_joined(build: Any) -> None:
+    many = tuple(TemplateFile(source="s", path=f"{n}.py") for n in range(30))
+    works = (msgspec.structs.replace(WORKS[0], files=many), *WORKS[1:])
+
+    def decompose(work: Work, code: bytes) -> Outcome:
+        parts = range(1, int(work.params["parts"]) + 1)
+        return Outcome(
+            spawn=tuple(
+                Spawn(behaviour="decomposer", n=n, agent=work.params["for"], params={"part": str(n)})
+                for n in parts
+            )
+        )
+
+    ended = await build(
+        "on_complexity: spawn_decomposer",
+        works=works,
+        decomposer=decompose,
+        builder=lambda w, c: file(FIXED, "app/x.py" if w.params["part"] == "1" else f"{w.params['part']}.py"),
+    )
+    assert ended.state == "passed"
+    assert set(ended.added) == {f"code/decomposer/{n}" for n in (1, 2, 3)}
+    seen = {ref.path for ref in ended.agents["integrator"].seen[0].inputs}
+    assert seen == {"app/x.py", "2.py", "3.py"}, (
+        "who waits for the task waits for its parts and reads their files"
+    )
+
+
+async def test_the_cap_holds_and_the_plan_says_what_is_not_done(build: Any) -> None:
+    ended = await build(FAILING, cap=5, debugger=lambda w, c: file(FIXED))
+    assert (ended.state, ended.added) == ("failed", {})
+    said = [row["text"] for row in ended.report["assumptions"]]
+    assert "on_failure would need 6 agents more, max_agents leaves 0: nothing is done." in said
+
+
+async def test_on_security_risk_the_build_halts_until_a_person_decides(build: Any, desk: Any) -> None:
+    works = tuple(
+        msgspec.structs.replace(work, params={"gate": "security"}) if work.name == "gate-lint" else work
+        for work in WORKS
+    )
+
+    def risky(work: Work, code: bytes) -> Outcome:
+        return Outcome(
+            gates=(
+                GateResult(
+                    name=work.params["gate"], passed=work.params["gate"] != "security", figure="1 high"
+                ),
+            )
+        )
+
+    options = {"works": works, "validator": risky}
+    ended = await build("on_security_risk: halt_and_audit", **options)
+    assert ended.state == "halted"
+    assert ended.tasks["deliver"].state in ("waiting", "ready")
+    assert "security: 1 high" in (await desk.journal.build(desk.org, ended.build)).reason
+    assert await desk.journal.control.decide(desk.org, ended.build, approve=False, by="Ann")
+    assert await desk.state(ended.build) == "cancelled"
+
+
+async def test_without_the_wish_a_security_gate_only_fails(build: Any) -> None:
+    works = tuple(
+        msgspec.structs.replace(work, params={"gate": "security"}) if work.name == "gate-lint" else work
+        for work in WORKS
+    )
+    ended = await build(
+        "", works=works, validator=lambda w, c: Outcome(gates=(GateResult(name="security", passed=False),))
+    )
+    assert ended.state == "failed"
