@@ -52,7 +52,7 @@ class Clients:
             except (httpx.HTTPError, OSError):
                 await asyncio.sleep(0.1)
             else:
-                if answer.status_code < 500:
+                if answer.status_code < 500 and answer.status_code != 429:
                     return answer
                 await asyncio.sleep(0.1)
 

@@ -227,6 +227,9 @@ async def opened(seed: int, *, workers: int, keep: bool = False, **more: Any) ->
     """A cluster in a folder of its own, gone afterwards."""
     home = Path(tempfile.mkdtemp(prefix="chaos-"))
     cluster = Cluster(home, seed, workers=workers, **more)
+    me = asyncio.current_task()
+    assert me
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, me.cancel)  # nothing is left running
     try:
         await cluster.open()
         yield cluster

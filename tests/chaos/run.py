@@ -26,6 +26,9 @@ from cluster import Cluster, opened
 from faults import Faults
 from sampler import Sampler
 
+from factory_core.builds.journal import Journal
+from factory_core.kernel.database import LOCAL_ORGANISATION
+
 DRAIN_SECONDS = 90.0
 MUTANT_DRAIN_SECONDS = 8.0
 
@@ -47,6 +50,10 @@ class Run:
         began = time.monotonic()
         connection = await self.cluster.connect()
         await mutants.plant(connection, self.options.mutant)
+        await Journal(connection).found(LOCAL_ORGANISATION, "local")
+        # Fewer than the workers have slots, so that the cap is what holds them back.
+        slots = sum(worker.slots for worker in self.cluster.workers)
+        await connection.execute("update organisation set max_running = $1", slots * 3 // 4)
         await connection.close()
         await self.cluster.start_workers()
         beside = [

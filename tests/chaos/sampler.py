@@ -12,6 +12,9 @@ LONGEST_WAIT = 25.0
 _OVER = """
     select w.name, w.slots, count(*) as held from task t join worker w on w.id = t.worker where t.state = 'running'
     group by w.id having count(*) > w.slots"""
+_CAPPED = """
+    select o.name, o.max_running as cap, count(*) as held from task t join organisation o on o.id = t.org_id
+    where t.state = 'running' group by o.id having count(*) > o.max_running"""
 _READY = "select id, next_seq from build where open and ready > 0 and not stop"
 
 
@@ -44,6 +47,8 @@ class Sampler:
     async def _look(self, connection: asyncpg.Connection) -> None:
         for row in await connection.fetch(_OVER):
             self.violations.append(f"A-9 {row['name']} holds {row['held']} tasks with {row['slots']} slots")
+        for row in await connection.fetch(_CAPPED):
+            self.violations.append(f"A-9 {row['name']} runs {row['held']} tasks and may run {row['cap']}")
         now = time.monotonic()
         before, self._since = self._since, {}
         for build, seq in await connection.fetch(_READY):

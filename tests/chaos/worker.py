@@ -168,7 +168,7 @@ async def main(facts: dict) -> None:
         digest="d",
     )
 
-    async def lend_nothing(assignment, template):
+    async def lend_nothing(*_):
         return None
 
     workshop = Workshop(
