@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import platform
-import re
-import unicodedata
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from typing import Any, Protocol
@@ -29,11 +27,21 @@ from factory_core.builds.harvest.report import (
     report_json,
 )
 from factory_core.builds.harvest.workspace import make_repository
+from factory_core.builds.history import (
+    filled,
+    given,
+    merged_in,
+    rest_of,
+    spec_file_name,
+    title_of,
+)
 from factory_core.builds.journal import Journal, ResultRow
 from factory_core.builds.kinship import in_order
 from factory_core.builds.knowledge import BuildKnowledge
+from factory_core.builds.merging import HistoryDiffers, committed, merged_entries
 from factory_core.builds.record import TaskRecord
 from factory_core.builds.rounds import settle_rounds
+from factory_core.builds.track_rows import track_rows
 from factory_core.contracts.agent import Finding
 from factory_core.contracts.events import TaskState
 from factory_core.contracts.files import FileRef, Produced
@@ -44,8 +52,6 @@ __all__ = ["DELIVERY_AGENT", "ArtifactRef", "Delivered", "Delivery", "spec_file_
 
 DELIVERY_AGENT = "harvester"
 _UNWELL = frozenset({TaskState.FAILED, TaskState.QUARANTINED, TaskState.SKIPPED})
-_NAMES_NOBODY_KEEPS = re.compile(r"[^\w. -]+")
-LONGEST_SPEC_NAME = 60
 LOG_LINES = 40
 """Of each gate that failed."""
 _MEDIA = {
@@ -99,11 +105,12 @@ class Delivery:
         order = in_order([row.id for row in rows], [task.id for task in known.plan.tasks], spawned)
         kept = {row.id: row for row in rows}
         records = {name: TaskRecord.of_row(name, kept[name].result) for name in order}
-        contributions = (_given(known), *await self._contributions(records, known))
+        contributions = (given(known), *await self._contributions(records, known))
         report = make_report(self._evidence(known, rows, records, contributions, verified.findings))
         files: list[tuple[str, str, bytes]] = []
         try:
-            files += _archives(report, contributions, known.blueprint.project.slug) if report.passed else []
+            if report.passed:
+                files += _archives(report, await self._history(records, known), known.blueprint.project.slug)
         except FactoryError as error:  # a failed build leaves its report, however it failed
             failure = FailureRow(task="deliver", reason=str(error))
             report = replace(report, passed=False, failures=(*report.failures, failure))
@@ -129,9 +136,22 @@ class Delivery:
             content = await self._blobs.get(ref.digest)
             made.setdefault(owner, []).append(Produced(path=path, content=content, executable=ref.executable))
         return tuple(
-            Contribution(producer=task, title=_title(task, known), files=tuple(files))
+            Contribution(producer=task, title=title_of(task, known), files=tuple(files))
             for task, files in made.items()
         )
+
+    async def _history(
+        self, records: dict[str, TaskRecord], known: BuildKnowledge
+    ) -> tuple[Contribution, ...]:
+        """The commits: those of the tracks as they were merged, then what came after. Raises HistoryDiffers."""
+        entries = [entry for track in known.plan.tracks for entry in merged_entries(track, records, known)]
+        later = rest_of(entries, records, known)
+        made = (given(known), *await filled((*entries, *later), self._blobs))
+        tips = committed(made).tips
+        for merged in (merged_in(records.get(track.merge)) for track in known.plan.tracks):
+            if merged is not None and merged.head != tips.get(merged.branch, merged.base):
+                raise HistoryDiffers(merged.track, merged.head, tips.get(merged.branch, ""))
+        return made
 
     def _evidence(
         self,
@@ -142,17 +162,21 @@ class Delivery:
         told: tuple[Finding, ...],
     ) -> Evidence:
         template = known.template.manifest
+        merges = {track.merge for track in known.plan.tracks}
         return Evidence(
             blueprint=known.blueprint,
             plan=known.plan,
             manifest=template,
             contributions=contributions,
-            gates=tuple(gate for record in records.values() for gate in record.gates),
+            gates=tuple(
+                gate for task, record in records.items() if task not in merges for gate in record.gates
+            ),
             cases=tuple(case for record in records.values() for case in record.cases),
             findings=(*(finding for record in records.values() for finding in record.findings), *told),
             failures=tuple(
                 FailureRow(task=row.id, reason=row.reason) for row in rows if row.state in _UNWELL
             ),
+            tracks=track_rows(known, records),
             versions={
                 **self._versions,
                 "template": f"{template.name} {template.version} {known.template.digest[:16]}",
@@ -209,21 +233,6 @@ def _done(rows: Sequence[ResultRow]) -> dict[str, TaskRecord]:
     return {row.id: TaskRecord.of_row(row.id, row.result) for row in rows if row.state is TaskState.DONE}
 
 
-def _given(known: BuildKnowledge) -> Contribution:
-    return Contribution(
-        producer="specification",
-        title="Keep the specification as it was given",
-        files=(Produced(path=f"spec/{spec_file_name(known.spec_name)}", content=known.spec),),
-    )
-
-
-def spec_file_name(name: str) -> str:
-    """The last part of ``name``, ending included, as every file system can keep it; ``spec.yaml`` if nothing is left."""
-    last = unicodedata.normalize("NFKC", name).replace("\\", "/").rsplit("/", 1)[-1]
-    kept = _NAMES_NOBODY_KEEPS.sub("-", last)[-LONGEST_SPEC_NAME:].strip(". -")
-    return kept or "spec.yaml"
-
-
 def _last_words(records: Iterable[TaskRecord]) -> Iterable[str]:
     """How the output of each failed gate ends."""
     for gate in (gate for record in records for gate in record.gates if not gate.passed):
@@ -240,11 +249,6 @@ def _reused(build: str, records: dict[str, TaskRecord]) -> Iterable[ReusedRow]:
         for other in sorted({piece.build for piece in record.pieces}):
             digests = tuple(piece.digest for piece in record.pieces if piece.build == other)
             yield ReusedRow(task=task, build=other, digests=digests, pieces=True)
-
-
-def _title(task: str, known: BuildKnowledge) -> str:
-    planned = known.task(task)
-    return planned.title if planned is not None else task
 
 
 def _why_not(report: BuildReport) -> str:

@@ -240,6 +240,13 @@ class Journal:
             )
         return tuple(_as(Event, row, "body") for row in rows)
 
+    async def running(self, builds: Sequence[UUID]) -> frozenset[UUID]:
+        """Which of these builds, of whatever organisation, have not ended."""
+        rows = await self._source.fetch(
+            "select id from build where id = any ($1) and ended_at is null", list(builds)
+        )
+        return frozenset(row["id"] for row in rows)
+
     async def results(
         self, org: UUID, build: UUID, tasks: Sequence[str] | None = None
     ) -> tuple[ResultRow, ...]:

@@ -6,6 +6,7 @@ The loop hands over an assignment and gets a completion back; nothing here write
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from pathlib import Path
 from typing import Protocol
 from uuid import UUID
 
@@ -21,12 +22,15 @@ from factory_core.builds.journal import Assignment, Completion, CompletionKind, 
 from factory_core.builds.kinship import readable
 from factory_core.builds.knowledge import BuildKnowledge, KnowledgeShelf, ancestors
 from factory_core.builds.memo import memo_digest
+from factory_core.builds.merging import MERGE_AGENT, Merger
 from factory_core.builds.paths import check_produced
 from factory_core.builds.pieces import PieceMemo, Pieces
 from factory_core.builds.reactions import react
 from factory_core.builds.record import Reuse, TaskRecord
 from factory_core.builds.rounds import round_of
 from factory_core.builds.schemas import rows_of
+from factory_core.builds.tools import BuildTools
+from factory_core.builds.workspaces import Workspaces
 from factory_core.contracts.agent import Agent, Outcome, Spawn, Tools, Work
 from factory_core.contracts.blueprint import Blueprint
 from factory_core.contracts.events import TaskState
@@ -34,7 +38,7 @@ from factory_core.contracts.files import FileRef
 from factory_core.contracts.plan import Plan, Planner
 from factory_core.contracts.template import TemplatePackage
 from factory_core.errors import EnvironmentUnfit, FactoryError, ObjectMissing
-from factory_core.planning import narrow, reads_for
+from factory_core.planning import narrow, plan_build, reads_for
 from factory_core.specs import read
 
 __all__ = [
@@ -65,6 +69,7 @@ class Workshop(Struct, frozen=True, kw_only=True):
     templates: Mapping[str, TemplatePackage]
     planner: Planner
     delivery: Delivery
+    workspaces: Workspaces
     make_tools: Callable[[Assignment, TemplatePackage, Pieces], Awaitable[Tools]]
     """What one task is lent; the pieces are what its agent remembers."""
 
@@ -78,6 +83,7 @@ class BuildRunner:
         self._shop = workshop
         self._crash = crash
         self._shelf = KnowledgeShelf()
+        self._merger = Merger(journal, blobs, workshop.workspaces)
 
     async def run(self, assignment: Assignment) -> Completion:
         """Do the task and say how it ended."""
@@ -88,6 +94,8 @@ class BuildRunner:
             known = await self._known(assignment.org, assignment.build)
             if assignment.agent == DELIVERY_AGENT:
                 return await self._deliver(assignment, known)
+            if assignment.agent == MERGE_AGENT:
+                return await self._merge(assignment, known)
             return await self._work(assignment, known)
         except FactoryError as error:
             return _refusal(error)
@@ -99,7 +107,7 @@ class BuildRunner:
             return _failed("The specification has errors: studio check shows them.")
         template = self._template(params["template"] or reading.blueprint.project.template)
         cap = int(params["max_agents"]) if params["max_agents"] else None
-        plan = self._shop.planner.plan(reading.blueprint, template, max_agents=cap)
+        plan = plan_build(self._shop.planner, reading.blueprint, template, max_agents=cap)
         tasks, edges = rows_of(plan)
         data = {
             "blueprint": await self._blobs.put(msgspec.json.encode(reading.blueprint, order="sorted")),
@@ -127,6 +135,34 @@ class BuildRunner:
         lasting = None if tools_used(tools) else memo
         return await self._complete(assignment, known, outcome, lasting, pieces.reused)
 
+    async def _merge(self, assignment: Assignment, known: BuildKnowledge) -> Completion:
+        """The track's gates are the work of the template's integrator; without one only paths are checked."""
+        agent = self._shop.agents.get(assignment.params.get("checker", ""))
+        lasting: str | None = None
+
+        async def check(work: Work, worktree: Path) -> TaskRecord:
+            nonlocal lasting
+            if agent is None:
+                return TaskRecord()
+            memo = memo_digest(agent.name, agent.version, work)
+            remembered = await self._journal.memo(assignment.org, memo)
+            if remembered is not None:
+                record = TaskRecord.of_row(assignment.task, remembered)
+                if await self._kept(record):
+                    return record
+            pieces = PieceMemo(self._journal, assignment.org, assignment.build, agent.name, agent.version)
+            tools = await self._shop.make_tools(assignment, known.template, pieces)
+            if isinstance(tools, BuildTools):
+                tools = tools.at(worktree)
+            outcome = await agent.run(work, tools)
+            lasting = None if tools_used(tools) else memo
+            return await self._stored(assignment, outcome, lasting, pieces.reused)
+
+        record = await self._merger.merge(assignment, known, check)
+        if record.failure:
+            return Completion(kind=CompletionKind.FAILED, reason=record.failure, result=record.to_json())
+        return Completion(result=record.to_json(), memo=lasting)
+
     async def _kept(self, record: TaskRecord) -> bool:
         """Whether what was remembered is still stored. Raises BlobDamaged."""
         try:
@@ -136,14 +172,10 @@ class BuildRunner:
             return False
         return True
 
-    async def _complete(
-        self,
-        assignment: Assignment,
-        known: BuildKnowledge,
-        outcome: Outcome,
-        memo: str | None,
-        pieces: tuple[Reuse, ...],
-    ) -> Completion:
+    async def _stored(
+        self, assignment: Assignment, outcome: Outcome, memo: str | None, pieces: tuple[Reuse, ...]
+    ) -> TaskRecord:
+        """The outcome with its files in the store, and the digest of the work if it lasts. Raises PathRefused."""
         check_produced(outcome.files)
         self._crash.reach("before_blob")
         files = tuple(
@@ -164,11 +196,22 @@ class BuildRunner:
         # tasks that an outcome asks for are no part of its record, nor are the letters it sends.
         passed = all(gate.passed for gate in outcome.gates)
         lasting = memo if passed and not (outcome.spawn or outcome.mail) else None
-        record = replace(
+        return replace(
             TaskRecord.of(outcome, files),
             origin=Reuse(build=str(assignment.build), digest=lasting) if lasting else None,
             pieces=pieces,
         )
+
+    async def _complete(
+        self,
+        assignment: Assignment,
+        known: BuildKnowledge,
+        outcome: Outcome,
+        memo: str | None,
+        pieces: tuple[Reuse, ...],
+    ) -> Completion:
+        record = await self._stored(assignment, outcome, memo, pieces)
+        lasting = record.origin.digest if record.origin is not None else None
         completion = await self._conclude(assignment, known, record, outcome.spawn)
         # A failure that something is done about is no failure of the build, and still nothing to remember.
         return completion if completion.result.get("failure") else replace(completion, memo=lasting)
@@ -207,7 +250,11 @@ class BuildRunner:
             upstream={
                 task: records[task].data
                 for task in before
-                if task in parents and records[task].data and reads.hears(known.params(task))
+                if task in parents
+                and records[task].data
+                and reads.hears(known.params(task))
+                # What was merged where tells an agent nothing that its inputs do not.
+                and "track" not in known.params(task)
             },
             mail=await self._journal.boards.letters(assignment),
         )
@@ -226,6 +273,7 @@ class BuildRunner:
 
     async def _deliver(self, assignment: Assignment, known: BuildKnowledge) -> Completion:
         delivered = await self._shop.delivery.deliver(assignment.org, assignment.build, known)
+        await self._shop.workspaces.remove(assignment.build)
         record = TaskRecord(data=delivered.data, failure=delivered.failure).to_json()
         if delivered.failure:
             return Completion(kind=CompletionKind.FAILED, reason=delivered.failure, result=record)

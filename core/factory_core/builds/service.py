@@ -21,6 +21,7 @@ from factory_core.contracts.plan import Plan, Planner, Quote
 from factory_core.contracts.storage import Storage
 from factory_core.contracts.template import TemplatePackage
 from factory_core.errors import FactoryError
+from factory_core.planning import plan_build
 from factory_core.specs import Problem, read
 
 __all__ = [
@@ -121,7 +122,7 @@ class BuildService:
         template = pick_template(self._templates, order.template or blueprint.project.template)
         cap = min(blueprint.constraints.max_agents, order.max_agents or blueprint.constraints.max_agents)
         # A plan is a pure function, so what is quoted here is what task "plan" will store.
-        quote = self._planner.plan(blueprint, template, max_agents=cap).quote
+        quote = plan_build(self._planner, blueprint, template, max_agents=cap).quote
         spec = await self._blobs.put(order.spec)
         submitted = await self._journal.submit(
             Submission(

@@ -9,7 +9,18 @@ from msgspec import Struct
 from factory_core.contracts.blueprint import Blueprint
 from factory_core.contracts.template import TemplatePackage
 
-__all__ = ["Arrangement", "Draft", "Paradigm", "Plan", "PlannedTask", "Planner", "Quote", "Region", "Team"]
+__all__ = [
+    "Arrangement",
+    "Draft",
+    "Paradigm",
+    "Plan",
+    "PlannedTask",
+    "Planner",
+    "Quote",
+    "Region",
+    "Team",
+    "Track",
+]
 
 
 class PlannedTask(Struct, frozen=True, kw_only=True):
@@ -18,7 +29,7 @@ class PlannedTask(Struct, frozen=True, kw_only=True):
     id: str
     """Unique in the plan and the same for the same spec, such as ``models/Card`` or ``barrier/phase_1_foundation``."""
     agent: str
-    """Kind of agent; ``barrier`` costs nothing and does nothing."""
+    """Kind of agent; ``barrier`` costs nothing and does nothing, ``merger`` merges a track."""
     title: str
     team: str
     phase: str
@@ -73,6 +84,25 @@ class Region(Struct, frozen=True, kw_only=True):
     """What decided on the paradigm."""
 
 
+class Track(Struct, frozen=True, kw_only=True):
+    """A line of work with a branch of its own, merged into main when its gates have passed."""
+
+    name: str
+    title: str
+    branch: str
+    """``feat/<track>/<owner>/<id>``; the id follows from the blueprint."""
+    owner: str
+    """The team that does most of its steps."""
+    merge: str
+    """Id of the task that checks and merges it."""
+    steps: tuple[str, ...]
+    """Ids of its tasks in the plan's order. Each that makes files ends with a commit: a checkpoint."""
+    requirements: tuple[str, ...] = ()
+    """What its steps cover."""
+    cases: tuple[str, ...] = ()
+    """The acceptance cases that prove these requirements."""
+
+
 class Plan(Struct, frozen=True, kw_only=True):
     """The whole graph, in topological order."""
 
@@ -91,6 +121,9 @@ class Plan(Struct, frozen=True, kw_only=True):
     """Empty when the whole plan is hierarchical."""
     behaviours: dict[str, int] = {}
     """``on_failure`` … that the spec asks for: how many agents each may add while the build runs."""
+
+    tracks: tuple[Track, ...] = ()
+    """In the order they are merged."""
 
 
 class Planner(Protocol):

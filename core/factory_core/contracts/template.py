@@ -11,7 +11,16 @@ from typing import Literal
 
 from msgspec import Struct
 
-__all__ = ["Each", "GateSpec", "Manifest", "TemplateFile", "TemplatePackage", "ToolchainSpec", "WorkSpec"]
+__all__ = [
+    "Each",
+    "GateSpec",
+    "Manifest",
+    "TemplateFile",
+    "TemplatePackage",
+    "ToolchainSpec",
+    "TrackSpec",
+    "WorkSpec",
+]
 
 Each = Literal["project", "entity", "endpoint", "view", "case"]
 
@@ -64,6 +73,15 @@ class GateSpec(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     memory_mib: int = 1024
 
 
+class TrackSpec(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A track: the works whose files go to one branch. A work that makes files and is in none belongs to the track of its
+    team."""
+
+    name: str
+    works: tuple[str, ...]
+    title: str = ""
+
+
 class ToolchainSpec(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The locked dependencies of the output. ``lock`` is a requirements file with hashes, relative to the package."""
 
@@ -83,6 +101,10 @@ class Manifest(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     toolchain: ToolchainSpec
     work: tuple[WorkSpec, ...]
     gates: tuple[GateSpec, ...] = ()
+    tracks: tuple[TrackSpec, ...] = ()
+    """In the order their branches are merged."""
+    changelog: str = ""
+    """Path of the change log that every track adds its part to when it is merged; none when empty."""
 
 
 class TemplatePackage(Struct, frozen=True, kw_only=True):

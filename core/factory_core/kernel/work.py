@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import platform
 
@@ -14,6 +15,7 @@ from factory_core.builds.journal import Assignment, Journal
 from factory_core.builds.pieces import Pieces
 from factory_core.builds.runner import BuildRunner, Workshop
 from factory_core.builds.tools import Blobs, BuildTools
+from factory_core.builds.workspaces import Workspaces, tend_workspaces
 from factory_core.contracts.agent import Tools
 from factory_core.contracts.template import TemplatePackage
 from factory_core.kernel.boot import Studio
@@ -70,11 +72,13 @@ async def work(studio: Studio) -> None:
     crash = CrashPoints(settings.crash_point)
     async with open_queue(studio), open_database(studio.database_url(), settings) as database:
         journal = Journal(database.pool)
+        workspaces = Workspaces(studio.home)
         workshop = Workshop(
             agents=studio.agents(),
             templates=installed_templates(studio),
             planner=StudioPlanner(studio.planners()),
             delivery=Delivery(journal, blobs, studio.storage(), {"studio": VERSION}),
+            workspaces=workspaces,
             make_tools=ToolRoom(studio, blobs, journal).lend,
         )
         order = WorkerOrder(
@@ -85,4 +89,8 @@ async def work(studio: Studio) -> None:
             name=f"{platform.node()}:{os.getpid()}",
             statement_cache=settings.database_statement_cache,
         )
-        await run_worker(order, BuildRunner(journal, blobs, workshop, crash), studio.jobs(), crash=crash)
+        tending = asyncio.create_task(tend_workspaces(workspaces, journal.running))
+        try:
+            await run_worker(order, BuildRunner(journal, blobs, workshop, crash), studio.jobs(), crash=crash)
+        finally:
+            tending.cancel()

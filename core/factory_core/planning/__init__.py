@@ -9,6 +9,7 @@ from .reads import reads_for
 from .scope import narrow
 from .switches import TRIES, army_of, integrating_task, switched_on, verifying_tasks
 from .templates import load_template
+from .tracks import lay_tracks, plan_build
 
 __all__ = [
     "TRIES",
@@ -19,8 +20,10 @@ __all__ = [
     "army_of",
     "estimate_seconds",
     "integrating_task",
+    "lay_tracks",
     "load_template",
     "narrow",
+    "plan_build",
     "reads_for",
     "switched_on",
     "verifying_tasks",

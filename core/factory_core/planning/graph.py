@@ -16,6 +16,8 @@ __all__ = ["BARRIER", "COORDINATOR", "QUIET", "Edge", "Graph", "critical_path", 
 
 BARRIER = "barrier"
 COORDINATOR = "coordinator"
+MERGER = "merger"
+"""The kernel itself, which merges a track. It does not count as an agent."""
 QUIET = frozenset({BARRIER, COORDINATOR})
 """Agents that cost nothing and do not count."""
 MOST_EDGES = 50

@@ -22,6 +22,7 @@ _NAME = re.compile(r"[a-z][a-z0-9_-]*\Z")
 _FIELDS = frozenset({"module", "slug", "collection", "package"})
 _STAGES = ("analyse", "design", "build", "test", "integrate", "verify", "document", "deliver")
 _OWN_PARAMS = frozenset({"work", "node", "nodes"})
+_KERNELS = ("barrier", "coordinator", "merger", "merge")
 _CORRECT = f"Correct {_MANIFEST} and try again."
 
 
@@ -31,6 +32,7 @@ def load_template(folder: Path) -> TemplatePackage:
     for fault in (
         *_faults_of_names(manifest),
         *faults_of_work(manifest.work),
+        *_faults_of_tracks(manifest),
         *_faults_of_files(manifest, folder),
     ):
         raise TemplateBroken(folder, fault, _CORRECT)
@@ -76,7 +78,7 @@ def faults_of_work(works: Sequence[WorkSpec]) -> Iterator[str]:
 def _faults_of_one(work: WorkSpec, by_name: dict[str, WorkSpec]) -> Iterator[str]:
     if not _NAME.match(work.name):
         yield f"the work name {work.name!r} is not lower-case letters, digits, - and _."
-    if work.name in ("barrier", "coordinator") or work.agent in ("", "barrier", "coordinator"):
+    if work.name in _KERNELS or work.agent in ("", *_KERNELS):
         yield f"work {work.name!r} has the agent {work.agent!r}, which no template may use."
     if work.stage not in _STAGES:
         yield f"work {work.name!r} has the stage {work.stage!r}; stages are {', '.join(_STAGES)}."
@@ -100,6 +102,27 @@ def _faults_of_reads(work: WorkSpec, by_name: dict[str, WorkSpec]) -> Iterator[s
             yield f"work {work.name!r} reads {name!r}; parts of the blueprint are {', '.join(sorted(PARTS))}."
         elif part == name != WHOLE and name not in by_name and _NAME.match(name):
             yield f"work {work.name!r} reads {name!r}, which is no work of this template; a path has a / or a dot."
+
+
+def _faults_of_tracks(manifest: Manifest) -> Iterator[str]:
+    names = [track.name for track in manifest.tracks]
+    yield from (
+        f"the track name {name!r} is not lower-case letters, digits, - and _."
+        for name in names
+        if not _NAME.match(name)
+    )
+    yield from (f"two tracks are called {name!r}." for name in _twice(names))
+    listed = [work for track in manifest.tracks for work in track.works]
+    yield from (f"the work {name!r} is in two tracks." for name in _twice(listed))
+    known = {work.name for work in manifest.work}
+    yield from (
+        f"a track has the work {name!r}, which this template lacks." for name in listed if name not in known
+    )
+    if manifest.changelog and not _stays_inside(manifest.changelog):
+        yield f"the path {manifest.changelog!r} leaves the project."
+    paths = {file.path for work in manifest.work for file in work.files}
+    if manifest.changelog in paths:
+        yield f"{manifest.changelog!r} is written by a work and by the merges; every path has one owner."
 
 
 def _faults_of_files(manifest: Manifest, folder: Path) -> Iterator[str]:

@@ -12,6 +12,7 @@ from factory_core.contracts.blueprint import Blueprint
 from factory_core.contracts.files import FileRef, Produced
 from factory_core.contracts.template import WorkSpec
 
+from .branches import check_branch
 from .decomposer import part_of
 from .project import design_of, node_context
 from .render import render_work
@@ -171,13 +172,15 @@ class Documenter(Builder):
 
 
 class Integrator:
-    """Brings all files together: unused imports go, imports are sorted, everything is formatted."""
+    """Brings files together: unused imports go, imports are sorted, everything is formatted. A track it checks as well."""
 
     name = "integrator"
-    version = VERSION
+    version = "2"
 
     async def run(self, work: Work, tools: Tools) -> Outcome:
-        """The files that tidying changed, in their last form."""
+        """The files that tidying changed, in their last form. For a track also its gates."""
+        if "track" in work.params:
+            return await check_branch(work, tools)
         sources = tuple(ref for ref in work.inputs if ref.path.endswith(".py"))
         settings = tuple(ref for ref in work.inputs if ref.path == "pyproject.toml")
         result, files = await tools.run(

@@ -13,6 +13,7 @@ from factory_core.builds.crashpoints import CrashPoints
 from factory_core.builds.delivery import Delivery
 from factory_core.builds.runner import BuildRunner, Workshop
 from factory_core.builds.tools import Blobs
+from factory_core.builds.workspaces import Workspaces
 from factory_core.contracts.agent import Finding, FindingLevel, GateResult, Outcome, Spawn, Work
 from factory_core.contracts.files import FileRef, Produced
 from factory_core.contracts.template import Manifest, TemplateFile, TemplatePackage, ToolchainSpec, WorkSpec
@@ -93,6 +94,7 @@ def build(desk: Any, tmp_path: Path) -> Callable[..., Awaitable[Any]]:
             templates={"t": template},
             planner=HierarchicalPlanner(),
             delivery=Delivery(desk.journal, blobs, storage, {}),
+            workspaces=Workspaces(tmp_path),
             make_tools=lend,
         )
         runner = BuildRunner(desk.journal, blobs, workshop, CrashPoints())

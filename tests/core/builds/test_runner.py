@@ -22,6 +22,7 @@ from factory_core.builds.pieces import PieceMemo, Pieces
 from factory_core.builds.record import TaskRecord
 from factory_core.builds.runner import BuildRunner, Workshop
 from factory_core.builds.tools import Blobs
+from factory_core.builds.workspaces import Workspaces
 from factory_core.contracts.agent import GateResult, Outcome, Spawn, Tools, Work
 from factory_core.contracts.blueprint import Blueprint, Project
 from factory_core.contracts.files import Produced
@@ -153,7 +154,7 @@ class Builder:
 
 
 @pytest.fixture
-def build_twice(desk: Any, storage: Storage) -> Callable[..., Awaitable[Completion]]:
+def build_twice(desk: Any, storage: Storage, tmp_path: Path) -> Callable[..., Awaitable[Completion]]:
     """Two builds of one specification, the second after ``between``; the second's completion of the agent's task."""
 
     async def build_twice(
@@ -170,6 +171,7 @@ def build_twice(desk: Any, storage: Storage) -> Callable[..., Awaitable[Completi
             planner=HierarchicalPlanner(),
             delivery=Delivery(desk.journal, blobs, storage, {}),
             make_tools=lend_pieces,
+            workspaces=Workspaces(tmp_path),
         )
         runner = BuildRunner(desk.journal, blobs, workshop, CrashPoints())
         params = {

@@ -71,6 +71,7 @@ def make_report(evidence: Evidence) -> BuildReport:
             for item in evidence.findings
         ),
         failures=evidence.failures,
+        tracks=evidence.tracks,
     )
 
 

@@ -19,11 +19,15 @@ LONGEST_NAME = 255
 
 
 class Contribution(Struct, frozen=True, kw_only=True):
-    """What one task made. ``producer`` is the task's id, ``title`` the subject of its commit."""
+    """What one task made: a commit. ``producer`` is the task's id, ``title`` the subject."""
 
     producer: str
     title: str
     files: tuple[Produced, ...]
+    branch: str = ""
+    """The branch it was committed on before that was merged; empty for what went to main directly."""
+    revises: bool = False
+    """Its files may take the place of files that others made: what was done to the whole after the merges."""
 
 
 class TwoOwners(FactoryError):
@@ -45,9 +49,13 @@ def check_contributions(contributions: Sequence[Contribution]) -> None:
     owners: dict[str, tuple[str, str]] = {}
     folders: dict[str, tuple[str, str]] = {}
     for contribution in contributions:
-        for file in contribution.files:
-            _check_name(file.path)
-            _claim(file.path, contribution.producer, owners, folders)
+        names = [file.path for file in contribution.files]
+        # Only a path that is there, in exactly this spelling, can be revised.
+        known = {path for path, _ in owners.values()} if contribution.revises else set[str]()
+        for path in names:
+            _check_name(path)
+            if path not in known or names.count(path) > 1:
+                _claim(path, contribution.producer, owners, folders)
     for key in sorted(owners.keys() & folders.keys()):
         raise TwoOwners(owners[key][0], owners[key][1], folders[key][1])
 

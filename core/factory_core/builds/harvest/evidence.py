@@ -15,7 +15,7 @@ from factory_core.contracts.template import Manifest, WorkSpec
 from factory_core.planning.slugs import words
 
 from .contribution import Contribution
-from .report import FailureRow
+from .report import FailureRow, TrackRow
 
 __all__ = ["Evidence", "Part", "Proof"]
 
@@ -34,6 +34,7 @@ class Evidence(Struct, frozen=True, kw_only=True):
     cases: tuple[CaseResult, ...] = ()
     findings: tuple[Finding, ...] = ()
     failures: tuple[FailureRow, ...] = ()
+    tracks: tuple[TrackRow, ...] = ()
     versions: dict[str, str] = {}
 
 

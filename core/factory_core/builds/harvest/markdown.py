@@ -34,6 +34,7 @@ def report_markdown(report: BuildReport) -> bytes:
         *_requirements(report),
         *_failures(report),
         *_gates(report),
+        *_tracks(report),
         *_spec_lines(report),
         *_wishes(report),
         *_assumptions(report),
@@ -78,6 +79,23 @@ def _gates(report: BuildReport) -> Iterator[str]:
         for row in report.acceptance
     )
     yield from _table("Acceptance cases", ("case", "requirement", "result"), cases)
+
+
+def _tracks(report: BuildReport) -> Iterator[str]:
+    rows = (
+        (
+            row.title,
+            row.branch,
+            row.owner,
+            str(len(row.steps)),
+            "; ".join(f"{_ended(gate.passed)} {gate.name}: {gate.figure}" for gate in row.gates),
+            ", ".join(row.requirements),
+            f"{row.base[:10]}..{row.head[:10]}" if row.merged else "not merged",
+        )
+        for row in report.tracks
+    )
+    columns = ("track", "branch", "owner", "steps", "gates", "requirements", "commits")
+    yield from _table("Tracks", columns, rows)
 
 
 def _spec_lines(report: BuildReport) -> Iterator[str]:

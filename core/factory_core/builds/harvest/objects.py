@@ -9,11 +9,11 @@ from __future__ import annotations
 import hashlib
 import struct
 import zlib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 from msgspec import Struct
 
-__all__ = ["Blob", "ObjectStore", "index_bytes", "read_object"]
+__all__ = ["Blob", "ObjectStore", "index_bytes", "object_path", "read_object"]
 
 _LEVEL = 9
 
@@ -30,16 +30,23 @@ class Blob(Struct, frozen=True):
 
 
 class ObjectStore:
-    """Loose objects, by the path below ``.git`` that git finds them under."""
+    """Objects by their id."""
 
     def __init__(self) -> None:
-        self.files: dict[str, bytes] = {}
+        self._objects: dict[str, bytes] = {}
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._objects)
+
+    def loose(self, name: str) -> bytes:
+        """The object as git keeps it in a file of its own. Raises KeyError."""
+        return zlib.compress(self._objects[name], _LEVEL)
 
     def add(self, kind: str, content: bytes) -> str:
         """Store an object and return its id."""
         data = b"%s %d\0%s" % (kind.encode(), len(content), content)
         name = hashlib.sha1(data, usedforsecurity=False).hexdigest()
-        self.files.setdefault(f"objects/{name[:2]}/{name[2:]}", zlib.compress(data, _LEVEL))
+        self._objects[name] = data
         return name
 
     def add_tree(self, blobs: Mapping[str, Blob]) -> str:
@@ -60,6 +67,11 @@ class ObjectStore:
             for name, mode, entry in sorted(rows)
         )
         return self.add("tree", b"".join(entries))
+
+
+def object_path(name: str) -> str:
+    """Where git looks for a loose object, below ``.git``."""
+    return f"objects/{name[:2]}/{name[2:]}"
 
 
 def read_object(name: str, stored: bytes, *, limit: int) -> bytes:

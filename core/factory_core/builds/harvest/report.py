@@ -31,8 +31,10 @@ __all__ = [
     "RequirementRow",
     "ReusedRow",
     "RunFacts",
+    "StepRow",
     "TargetRow",
     "TechnologyRow",
+    "TrackRow",
     "report_json",
     "report_schema",
 ]
@@ -82,6 +84,33 @@ class GateRow(Struct, frozen=True, kw_only=True):
     passed: bool
     figure: str
     limit: str
+
+
+class StepRow(Struct, frozen=True, kw_only=True):
+    """A task of a track and its checkpoint: the commit that ends it, empty when it made no file or was not merged."""
+
+    task: str
+    title: str
+    commit: str
+    files: int
+
+
+class TrackRow(Struct, frozen=True, kw_only=True):
+    """A line of work with a branch and an owner. ``base..head`` are its commits; main was moved forward to ``head``."""
+
+    name: str
+    title: str
+    branch: str
+    owner: str
+    merged: bool
+    base: str
+    head: str
+    steps: tuple[StepRow, ...]
+    gates: tuple[GateRow, ...]
+    """What had to pass before the merge."""
+    requirements: tuple[str, ...]
+    """With ``cases`` the criteria by which its work is judged: what its steps cover, and the cases that prove it."""
+    cases: tuple[str, ...]
 
 
 class AcceptanceRow(Struct, frozen=True, kw_only=True):
@@ -205,6 +234,8 @@ class BuildReport(Struct, frozen=True, kw_only=True):
     references: tuple[str, ...]
     findings: tuple[FindingRow, ...]
     failures: tuple[FailureRow, ...]
+    tracks: tuple[TrackRow, ...] = ()
+    """In the order their branches were merged into main."""
     run: RunFacts | UnsetType = UNSET
 
     def count(self, state: RequirementState) -> int:

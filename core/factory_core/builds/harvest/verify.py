@@ -22,12 +22,14 @@ from factory_core.errors import FactoryError
 from .contribution import Contribution, TwoOwners, check_contributions
 from .objects import Blob, ObjectStore, index_bytes, read_object
 from .report import REPORT_JSON, REPORT_MARKDOWN, BuildReport
-from .workspace import GIT_CONFIG, GIT_HEAD
+from .workspace import GIT_CONFIG, GIT_HEAD, PACKED_REFS, packed_refs
 
 __all__ = ["ArchiveUnreadable", "Verification", "verify_tree"]
 
 MOST_BYTES = 1 << 30
 MOST_FILES = 100_000
+_REF = re.compile(rb"^([0-9a-f]{40}) refs/heads/(feat/[^\s]+)$", re.MULTILINE)
+_PARENT = re.compile(rb"tree [0-9a-f]{40}\nparent ([0-9a-f]{40})\n")
 _OBJECT = re.compile(r"objects/([0-9a-f]{2})/([0-9a-f]{38})\Z")
 
 
@@ -106,7 +108,7 @@ def _history(tree: Mapping[str, Produced], git: Mapping[str, Produced]) -> Itera
     objects: dict[str, bytes] = {}
     for name, file in git.items():
         named = _OBJECT.match(name)
-        if named is None and name not in (*expected, "refs/heads/main"):
+        if named is None and name not in (*expected, "refs/heads/main", PACKED_REFS):
             yield f".git/{name} does not belong there."
         elif named is not None:
             try:
@@ -118,6 +120,43 @@ def _history(tree: Mapping[str, Produced], git: Mapping[str, Produced]) -> Itera
     head = git["refs/heads/main"].content.decode(errors="replace").strip() if "refs/heads/main" in git else ""
     if not objects.get(head, b"").startswith(f"tree {root}\n".encode()):
         yield "The newest commit does not show the files of the archive."
+        return
+    yield from _branches(tree, git, objects, head)
+
+
+def _branches(
+    tree: Mapping[str, Produced], git: Mapping[str, Produced], objects: Mapping[str, bytes], head: str
+) -> Iterator[str]:
+    """Every branch ends on main, and those of the tracks where the report says."""
+    line = set(_line(objects, head))
+    tips = (
+        {name: commit for commit, name in _REF.findall(git[PACKED_REFS].content)}
+        if PACKED_REFS in git
+        else {}
+    )
+    if (
+        PACKED_REFS in git
+        and packed_refs({n.decode(): c.decode() for n, c in tips.items()}) != git[PACKED_REFS].content
+    ):
+        yield f".git/{PACKED_REFS} is not what this studio writes."
+    for name, commit in sorted(tips.items()):
+        if commit.decode() not in line:
+            yield f"The branch {name.decode()} is not part of main."
+    report = msgspec.json.decode(tree[REPORT_JSON].content, type=BuildReport)
+    for track in report.tracks:
+        found = tips.get(track.branch.encode(), track.base.encode()).decode()
+        if not track.merged or found != track.head:
+            yield f"The branch {track.branch} does not end where {REPORT_JSON} says."
+
+
+def _line(objects: Mapping[str, bytes], head: str) -> Iterator[str]:
+    """Main's commits, newest first."""
+    seen: set[str] = set()
+    while head in objects and head not in seen:
+        seen.add(head)
+        yield head
+        parent = _PARENT.match(objects[head])
+        head = parent[1].decode() if parent is not None else ""
 
 
 def _read(path: Path) -> dict[str, Produced]:

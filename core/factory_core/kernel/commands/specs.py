@@ -65,7 +65,7 @@ def plan(spec: str, as_json: bool, dot: bool, template: str | None, max_agents: 
     from factory_core.builds.runner import pick_template
     from factory_core.kernel.boot import start
     from factory_core.kernel.office import installed_templates
-    from factory_core.planning import StudioPlanner
+    from factory_core.planning import StudioPlanner, plan_build
     from factory_core.specs import render_problems
 
     if as_json and dot:
@@ -77,7 +77,7 @@ def plan(spec: str, as_json: bool, dot: bool, template: str | None, max_agents: 
         sys.exit(SPEC_WRONG)
     studio = start()
     package = pick_template(installed_templates(studio), template or blueprint.project.template)
-    made = StudioPlanner(studio.planners()).plan(blueprint, package, max_agents=max_agents)
+    made = plan_build(StudioPlanner(studio.planners()), blueprint, package, max_agents=max_agents)
     _print(made, as_json=as_json, dot=dot)
 
 

@@ -54,7 +54,7 @@ declare
     v_agents integer;
     v_bad text;
 begin
-    select count(*) filter (where x ->> 'agent' not in ('barrier', 'coordinator')) into v_agents
+    select count(*) filter (where x ->> 'agent' not in ('barrier', 'coordinator', 'merger')) into v_agents
     from jsonb_array_elements(p_tasks) x;
     if p_build.agents + v_agents > p_build.max_agents then
         return format('%s more agents would pass the cap of %s', v_agents, p_build.max_agents);
@@ -131,7 +131,8 @@ begin
     where t.build_id = p_build and t.id = e.id;
     update build set tasks = tasks + jsonb_array_length(v_tasks), unfinished = unfinished + jsonb_array_length(v_tasks),
         agents = agents + (
-            select count(*) from jsonb_array_elements(v_tasks) x where x ->> 'agent' not in ('barrier', 'coordinator')),
+            select count(*) from jsonb_array_elements(v_tasks) x
+            where x ->> 'agent' not in ('barrier', 'coordinator', 'merger')),
         state = case when p_parent = 'plan' and held_at is null then 'running' else state end,
         next_seq = next_seq + (p_parent = 'plan')::integer
     where id = p_build;
