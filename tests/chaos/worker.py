@@ -25,6 +25,7 @@ from factory_core.builds.journal import Completion, CompletionKind, Journal
 from factory_core.builds.loop import Pace
 from factory_core.builds.runner import BuildRunner, Workshop
 from factory_core.builds.tools import Blobs
+from factory_core.builds.workspaces import Workspaces
 from factory_core.contracts.agent import GateResult, Outcome
 from factory_core.contracts.files import Produced
 from factory_core.contracts.sandbox import Limits, SandboxJob
@@ -176,6 +177,7 @@ async def main(facts: dict) -> None:
         templates={"neoforge": package},
         planner=HierarchicalPlanner(),
         delivery=Delivery(journal, blobs, storage, {"studio": "chaos"}),
+        workspaces=Workspaces(Path(facts["storage"])),
         make_tools=lend_nothing,
     )
     tell = None
