@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator
+from contextlib import suppress
 from typing import Annotated
 from uuid import UUID
 
@@ -17,9 +18,9 @@ from litestar.response import ServerSentEvent, ServerSentEventMessage
 from factory_api.schemas import EventPage
 from factory_api.service import BuildDesk
 from factory_core.contracts.events import ENDED
+from factory_core.kernel.hints import Hints
 
 PAGE = 500
-LOOK_SECONDS = 0.2
 PING_SECONDS = 15.0
 LARGEST = 2**63 - 1
 
@@ -38,11 +39,12 @@ class EventRoutes(Controller):
     tags = ("events",)
 
     @get("/{build:uuid}/events", summary="Follow a build")
-    async def follow(
+    async def events(
         self,
         build: FromPath[UUID],
         request: Request[object, object, State],
         desk: NamedDependency[BuildDesk],
+        hints: NamedDependency[Hints],
         after: After = 0,
         last_event: LastEvent = None,
         limit: Limit = PAGE,
@@ -58,25 +60,31 @@ class EventRoutes(Controller):
         if row.state in ENDED and start >= row.seq:
             return Response(None, status_code=204)
         headers = {"Cache-Control": "no-cache", "X-Accel-Buffering": "no"}
-        return ServerSentEvent(_stream(desk, build, start), headers=headers)
+        return ServerSentEvent(follow(desk, hints, build, start), headers=headers)
 
 
-async def _stream(desk: BuildDesk, build: UUID, after: int) -> AsyncGenerator[ServerSentEventMessage, None]:
-    """Every event once, in order, until the build has ended and all is said."""
-    silent = 0.0
-    while True:
-        # The state is read before the events: what ended then has all its events written.
-        row = await desk.build(build)
-        events = await desk.events(build, after=after, limit=PAGE)
-        for event in events:
-            after = event.seq
-            data = msgspec.json.encode(event).decode()
-            yield ServerSentEventMessage(data=data, event=event.kind, id=str(event.seq))
-        if row.state in ENDED and after >= row.seq:
-            return
-        silent = 0.0 if events else silent + LOOK_SECONDS
-        if silent >= PING_SECONDS:
-            silent = 0.0
-            yield ServerSentEventMessage(comment="still here")
-        if len(events) < PAGE:
-            await asyncio.sleep(LOOK_SECONDS)
+async def follow(
+    desk: BuildDesk, hints: Hints, build: UUID, after: int
+) -> AsyncGenerator[ServerSentEventMessage, None]:
+    """Every event once, in order, until the build has ended and all is said. A hint makes it look at once."""
+    with hints.watch(build) as bell:
+        said = asyncio.get_running_loop().time()
+        while True:
+            bell.clear()
+            # The state is read before the events: what ended then has all its events written.
+            row = await desk.build(build)
+            events = await desk.events(build, after=after, limit=PAGE) if row.seq > after else ()
+            for event in events:
+                after = event.seq
+                data = msgspec.json.encode(event).decode()
+                yield ServerSentEventMessage(data=data, event=event.kind, id=str(event.seq))
+            if row.state in ENDED and after >= row.seq:
+                return
+            now = asyncio.get_running_loop().time()
+            if not events and now - said >= PING_SECONDS:
+                yield ServerSentEventMessage(comment="still here")
+            said = now if events or now - said >= PING_SECONDS else said
+            if not events or after >= row.seq:
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(hints.patience):
+                        await bell.wait()

@@ -79,7 +79,7 @@ class BuildDesk:
 
     async def events(self, build: UUID, *, after: int, limit: int) -> tuple[Event, ...]:
         """Its events ``after + 1`` and on."""
-        return await self._journal.events(self._organisation, build, after=after, limit=limit)
+        return await self._service.events(self._organisation, build, after=after, limit=limit)
 
     async def cancel(self, build: UUID) -> BuildRow:
         """Stop it; once stopped, stopping is no error. Raises BuildMissing, BuildEnded."""

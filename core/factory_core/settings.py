@@ -101,6 +101,10 @@ class KernelSettings(Struct, frozen=True, kw_only=True):
     """Sandboxed commands at the same time; 0 = as many as the machine has cores."""
     idle_seconds: Annotated[float, Meta(gt=0)] = 60.0
     """How long embedded servers go on when nobody needs them."""
+    archive_after_days: Annotated[float, Meta(ge=0, le=36_500)] = 7.0
+    """When the events of a build that has ended move from tables to a file in the storage; 0 = never."""
+    memo_days: Annotated[float, Meta(ge=0, le=36_500)] = 90.0
+    """How long results are kept for equal work to reuse; 0 = for ever."""
     crash_point: str = ""
     """For tests of durability: a named place, such as ``after_blob:3``, where a worker dies."""
     log_level: Literal["debug", "info", "warning", "error"] = "info"

@@ -229,7 +229,7 @@ class Journal:
         return tuple(_as(AttemptRow, row) for row in rows)
 
     async def events(self, org: UUID, build: UUID, *, after: int = 0, limit: int = 1000) -> tuple[Event, ...]:
-        """Events ``after + 1`` and on."""
+        """Events ``after + 1`` and on, as far as they are rows; ``archive.History`` has those in files, too."""
         async with self._tenant(org) as connection:
             rows = await connection.fetch(
                 "select build_id as build, seq, kind, task, fence, at, body from event"
@@ -246,6 +246,15 @@ class Journal:
             "select id from build where id = any ($1) and ended_at is null", list(builds)
         )
         return frozenset(row["id"] for row in rows)
+
+    async def archive(self, org: UUID, build: UUID, after: int) -> Any:
+        """The file that has the first archived event after this number: first, last, key and size; or None."""
+        async with self._tenant(org) as connection:
+            return await connection.fetchrow(
+                "select first, last, key, size from archive where build_id = $1 and last > $2 order by last limit 1",
+                build,
+                after,
+            )
 
     async def results(
         self, org: UUID, build: UUID, tasks: Sequence[str] | None = None

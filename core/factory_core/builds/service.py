@@ -11,6 +11,7 @@ import msgspec
 from msgspec import Struct
 from msgspec.structs import replace
 
+from factory_core.builds.archive import History
 from factory_core.builds.delivery import DELIVERY_AGENT, ArtifactRef, spec_file_name
 from factory_core.builds.ids import uuid7
 from factory_core.builds.journal import BuildRow, Journal, ResultRow, Submission, TaskRow
@@ -106,6 +107,7 @@ class BuildService:
         self._journal = journal
         self._blobs = blobs
         self._storage = storage
+        self._history = History(journal, storage)
         self._templates = templates
         self._planner = planner
         self._wake = wake
@@ -158,8 +160,8 @@ class BuildService:
         return await self._journal.tasks(org, build)
 
     async def events(self, org: UUID, build: UUID, *, after: int = 0, limit: int = 1000) -> tuple[Event, ...]:
-        """Events ``after + 1`` and on."""
-        return await self._journal.events(org, build, after=after, limit=limit)
+        """Events ``after + 1`` and on, archived or not. Raises ArchiveDamaged."""
+        return await self._history.events(org, build, after=after, limit=limit)
 
     async def plan(self, org: UUID, build: UUID) -> Plan | None:
         """The plan, once there is one."""

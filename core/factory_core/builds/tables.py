@@ -21,6 +21,7 @@ from piccolo.table import Table
 
 __all__ = [
     "TABLES",
+    "Archive",
     "BoardEntry",
     "Build",
     "DeadJob",
@@ -79,6 +80,7 @@ class Build(Table, tablename="build"):
     first_fence = Integer(default=0)
     project = Text()
     max_running = Integer(null=True)
+    archived = Boolean(default=False)
 
 
 class Task(Table, tablename="task"):
@@ -229,6 +231,17 @@ class Letter(Table, tablename="mail"):
     fence = Integer()
 
 
+class Archive(Table, tablename="archive"):
+    build_id = UUID()
+    first = BigInt()
+    last = BigInt(primary_key=True)
+    org_id = UUID()
+    key = Text()
+    digest = Text()
+    size = BigInt()
+    archived_at = Timestamptz()
+
+
 TABLES: tuple[type[Table], ...] = (
     Organisation,
     Build,
@@ -244,4 +257,5 @@ TABLES: tuple[type[Table], ...] = (
     PastWorker,
     BoardEntry,
     Letter,
+    Archive,
 )

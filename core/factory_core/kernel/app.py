@@ -17,6 +17,7 @@ from litestar.openapi.plugins import JsonRenderPlugin, YamlRenderPlugin
 from factory_core.kernel import health
 from factory_core.kernel.boot import Studio, start
 from factory_core.kernel.database import Database, open_database
+from factory_core.kernel.hints import Hints
 from factory_core.kernel.hosts import KnownHosts
 from factory_core.kernel.logs import RequestLog, configure_logging
 from factory_core.kernel.migrate import note_failed_migrations
@@ -62,6 +63,7 @@ def _application(
             "studio": Provide(give_studio, sync_to_thread=False),
             "database": Provide(_give_database, sync_to_thread=False),
             "queue": Provide(_give_queue, sync_to_thread=False),
+            "hints": Provide(_give_hints, sync_to_thread=False),
         },
         exception_handlers={Exception: answer},
         lifespan=list(lifespan),
@@ -85,12 +87,22 @@ def _give_queue(state: State) -> Queue:
     return state["queue"]
 
 
+def _give_hints(state: State) -> Hints:
+    return state["hints"]
+
+
 def _lifespan(studio: Studio) -> Callable[[Litestar], AbstractAsyncContextManager[None]]:
     @asynccontextmanager
     async def opened(app: Litestar) -> AsyncGenerator[None, None]:
         async with open_queue(studio) as queue, _database(app):
             app.state.queue = queue
-            yield
+            app.state.hints = hints = Hints(studio.queue_url())
+            listener = asyncio.create_task(hints.run())
+            try:
+                yield
+            finally:
+                listener.cancel()
+                await asyncio.gather(listener, return_exceptions=True)
 
     @asynccontextmanager
     async def _database(app: Litestar) -> AsyncGenerator[None, None]:

@@ -87,6 +87,8 @@ class Queue:
         async with client.pipeline(transaction=False) as pipe:
             pipe.rpush(WAKE_LIST, build.bytes if build else b"")
             pipe.ltrim(WAKE_LIST, -_KEPT_WAKES, -1)
+            if build is not None:  # whoever wakes workers wrote an event
+                pipe.publish(EVENTS_CHANNEL, build.bytes)
             await pipe.execute()
         await client.enqueue_job("wake", build.hex if build else "", _queue_name=WAKE_QUEUE)
 

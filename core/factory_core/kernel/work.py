@@ -22,6 +22,7 @@ from factory_core.kernel.boot import Studio
 from factory_core.kernel.database import open_database
 from factory_core.kernel.office import installed_templates
 from factory_core.kernel.queue import open_queue
+from factory_core.kernel.upkeep import Upkeep
 from factory_core.kernel.version import VERSION
 from factory_core.kernel.worker import WorkerOrder, run_worker
 from factory_core.planning import StudioPlanner
@@ -89,8 +90,13 @@ async def work(studio: Studio) -> None:
             name=f"{platform.node()}:{os.getpid()}",
             statement_cache=settings.database_statement_cache,
         )
-        tending = asyncio.create_task(tend_workspaces(workspaces, journal.running))
+        beside = [
+            asyncio.create_task(tend_workspaces(workspaces, journal.running)),
+            asyncio.create_task(Upkeep(database.pool, studio.storage(), settings).run()),
+        ]
         try:
             await run_worker(order, BuildRunner(journal, blobs, workshop, crash), studio.jobs(), crash=crash)
         finally:
-            tending.cancel()
+            for task in beside:
+                task.cancel()
+            await asyncio.gather(*beside, return_exceptions=True)

@@ -6,7 +6,8 @@ from typing import Any
 
 from hypothesis import strategies as st
 from hypothesis.stateful import initialize, precondition, rule
-from journal_machine import JournalMachine, check, children
+from journal_machine import JournalMachine, check
+from journal_model import children
 
 from factory_core.builds.control import ForkOrder
 from factory_core.builds.errors import BuildUnready

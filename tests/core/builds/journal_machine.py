@@ -14,20 +14,12 @@ from uuid import UUID
 
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
-from journal_model import DEPTH, ENDED, Build
+from journal_model import DEADLINE, DEPTH, ENDED, Build, children, completions
 
-from factory_core.builds.schemas import (
-    Assignment,
-    Completion,
-    CompletionKind,
-    NewEdge,
-    NewTask,
-    Report,
-    Submission,
-)
+from factory_core.builds.schemas import Assignment, Completion, Report, Submission
 from factory_core.builds.shares import OrganisationShare
 
-TTL, DEADLINE = 20.0, 60.0
+TTL = 20.0
 CAPS = {"x": 5, "y": 50, "z": 5}
 """Agents a build may have: so few that the cap is met, so many that the depth is."""
 AT_ONCE = 7
@@ -35,39 +27,6 @@ AT_ONCE = 7
 AT_ONCE_OF = {"x": None, "y": 3, "z": None}
 CLOCK = """create or replace function factory_now() returns timestamptz language sql volatile as
 $$ select current_setting('test.now')::timestamptz $$"""
-
-_names = st.sampled_from(["a", "b", "c", "d"])
-
-
-@st.composite
-def children(draw: Any, prefix: str, fewest: int) -> Completion:
-    ids = draw(st.lists(_names, unique=True, min_size=fewest, max_size=4))
-    tasks = tuple(
-        NewTask(
-            id=prefix + name,
-            agent=draw(st.sampled_from(["noop", "noop", "noop", "barrier"])),
-            optional=draw(st.sampled_from([False, False, False, True])),
-            always=draw(st.sampled_from([False, False, True])),
-            joined=draw(st.booleans()),
-            delay=draw(st.sampled_from([0.0, 0.0, 0.0, 5.0])),
-            deadline_seconds=DEADLINE,
-            max_tries=draw(st.sampled_from([1, 2])),
-        )
-        for name in ids
-    )
-    pairs = [(x.id, y.id) for n, x in enumerate(tasks) for y in tasks[n + 1 :]]
-    edges = [pair for pair in pairs if draw(st.booleans())]
-    return Completion(result={"n": 1}, tasks=tasks, edges=tuple(NewEdge(*pair) for pair in edges))
-
-
-@st.composite
-def completions(draw: Any, parent: str) -> Completion:
-    kind = draw(st.sampled_from(["done", "done", "done", "done", "failed", "retry", "park", "cancelled"]))
-    if kind != "done":
-        return Completion(kind=CompletionKind(kind), reason="why", delay=draw(st.sampled_from([0.0, 5.0])))
-    if parent == "plan":
-        return draw(children("", 1))
-    return draw(children(f"{parent}/", 0)) if draw(st.booleans()) else Completion(result={"n": 1})
 
 
 class JournalMachine(RuleBasedStateMachine):
@@ -189,11 +148,7 @@ class JournalMachine(RuleBasedStateMachine):
             assert accepted == (seq is not None), (report, seq)
             seen.add(report.build)
             if seq is not None:
-                row = self.run(
-                    self.connection.fetchrow(
-                        "select * from event where build_id = $1 and seq = $2", report.build, seq
-                    )
-                )
+                row = {event["seq"]: event for event in self.events_of(report.build)}[seq]
                 assert (row["task"], row["fence"]) == (report.task, report.fence)
         for build in self.builds.values():
             build.settle(self.now)
@@ -243,6 +198,29 @@ class JournalMachine(RuleBasedStateMachine):
             build.state = "planning" if build.state == "queued" else build.state
             build.tell("task.started", attempt.task, task.fence)
             self.given.append(attempt.key)
+
+    def events_of(self, build: Any) -> list[Any]:
+        """In order, those in files included."""
+        rows = self.run(self.connection.fetch("select * from event where build_id = $1", build))
+        filed = self.builds[build].filed
+        assert {
+            row["seq"] for row in rows if row["seq"] in filed and not row["kind"].startswith("build.")
+        } == set()
+        return [event for _, event in sorted({**filed, **{row["seq"]: row for row in rows}}.items())]
+
+    @rule(key=st.sampled_from("xyz"))
+    @precondition(lambda self: not all(build.open for build in self.builds.values()))
+    def archive(self, key: str) -> None:
+        identity = self.keys.get(key)
+        if identity is None:
+            return
+        build, events = self.builds[identity], self.events_of(identity)
+        first = max(build.filed, default=0) + 1
+        query = "select journal.archive($1, $2, $3, 'key', 'digest', 1)"
+        done = self.run(self.connection.fetchval(query, identity, first, len(events)))
+        assert done == (not build.open and len(build.filed) < len(events))
+        if done:
+            build.filed = {event["seq"]: event for event in events}
 
     @rule(seconds=st.sampled_from([1.0, 6.0, 6.0, 21.0, 61.0]))
     def wait(self, seconds: float) -> None:
@@ -334,11 +312,8 @@ class JournalMachine(RuleBasedStateMachine):
         tasks: dict[Any, dict[str, Any]] = {b: {} for b in self.builds}
         for row in self.run(self.connection.fetch("select * from task")):
             tasks[row["build_id"]][row["id"]] = row
-        events: dict[Any, list[Any]] = {b: [] for b in self.builds}
-        for row in self.run(self.connection.fetch("select * from event order by build_id, seq")):
-            events[row["build_id"]].append(row)
         for row in self.run(self.connection.fetch("select * from build")):
-            self.compare(row, self.builds[row["id"]], tasks[row["id"]], events[row["id"]])
+            self.compare(row, self.builds[row["id"]], tasks[row["id"]], self.events_of(row["id"]))
 
     def compare(self, row: Any, build: Build, tasks: dict[str, Any], events: list[Any]) -> None:
         assert {n: (t["state"], t["fence"], t["tries"], t["crashes"]) for n, t in tasks.items()} == {

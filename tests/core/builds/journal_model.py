@@ -1,14 +1,51 @@
-"""What the journal should do, in plain Python."""
+"""What the journal should do, in plain Python, and what plans and ends of attempts there can be."""
 
 from __future__ import annotations
 
 from collections import Counter
 from typing import Any
 
-from factory_core.builds.schemas import Completion, NewTask
+from hypothesis import strategies as st
+
+from factory_core.builds.schemas import Completion, CompletionKind, NewEdge, NewTask
 
 DEPTH = 2
+DEADLINE = 60.0
 ENDED = {"done", "failed", "cancelled", "quarantined", "skipped"}
+
+
+_names = st.sampled_from(["a", "b", "c", "d"])
+
+
+@st.composite
+def children(draw: Any, prefix: str, fewest: int) -> Completion:
+    ids = draw(st.lists(_names, unique=True, min_size=fewest, max_size=4))
+    tasks = tuple(
+        NewTask(
+            id=prefix + name,
+            agent=draw(st.sampled_from(["noop", "noop", "noop", "barrier"])),
+            optional=draw(st.sampled_from([False, False, False, True])),
+            always=draw(st.sampled_from([False, False, True])),
+            joined=draw(st.booleans()),
+            delay=draw(st.sampled_from([0.0, 0.0, 0.0, 5.0])),
+            deadline_seconds=DEADLINE,
+            max_tries=draw(st.sampled_from([1, 2])),
+        )
+        for name in ids
+    )
+    pairs = [(x.id, y.id) for n, x in enumerate(tasks) for y in tasks[n + 1 :]]
+    edges = [pair for pair in pairs if draw(st.booleans())]
+    return Completion(result={"n": 1}, tasks=tasks, edges=tuple(NewEdge(*pair) for pair in edges))
+
+
+@st.composite
+def completions(draw: Any, parent: str) -> Completion:
+    kind = draw(st.sampled_from(["done", "done", "done", "done", "failed", "retry", "park", "cancelled"]))
+    if kind != "done":
+        return Completion(kind=CompletionKind(kind), reason="why", delay=draw(st.sampled_from([0.0, 5.0])))
+    if parent == "plan":
+        return draw(children("", 1))
+    return draw(children(f"{parent}/", 0)) if draw(st.booleans()) else Completion(result={"n": 1})
 
 
 class Task:
@@ -30,6 +67,8 @@ class Build:
         self.tasks: dict[str, Task] = {}
         self.events: Counter[tuple[str, str | None, int | None]] = Counter({("build.created", None, None): 1})
         self.agents, self.stop, self.state = 0, False, "queued"
+        self.filed: dict[int, Any] = {}
+        """Events that were moved to files, by their numbers."""
         self.decided: bool | None = None
         """The answer to the last halt."""
         self.finders: set[str] = set()

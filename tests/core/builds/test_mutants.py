@@ -67,6 +67,7 @@ MUTANTS: dict[str, tuple[str, str, str]] = {
         "or (s.kind = 'retry' and not s.ended)",
         "or (s.kind in ('retry', 'park') and not s.ended)",
     ),
+    "a build that runs is archived": ("11", "where id = p_build and not open and", "where id = p_build and"),
     "builds never end": ("03", "and open and unfinished = 0", "and open and unfinished = -1"),
 }
 

@@ -157,7 +157,7 @@ begin
     end if;
     perform journal.tell(p_build, 'build.retried', null, v_asked, v_now);
     v_again := journal.rewind(p_build, v_roots, v_now);
-    update build set open = true, stop = false, ended_at = null, reason = case when open then reason else '' end,
+    update build set open = true, stop = false, archived = false, ended_at = null, reason = case when open then reason else '' end,
         state = case when open then state else journal.pace(p_build) end,
         vt = case when open then vt else greatest(vt, coalesce((select min(b.vt) from build b where b.open), vt)) end,
         drop_at = case when open and deadline_at is not null then drop_at

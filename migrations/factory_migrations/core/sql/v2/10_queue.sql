@@ -119,6 +119,7 @@ begin
         return case when v_state is not null then false end;
     end if;
     update task set state = 'failed' where build_id = p_build and id = p_task;
+    update build set archived = false where id = p_build and archived;
     perform journal.tell(p_build, 'task.discarded', p_task, jsonb_build_object('by', p_by), factory_now());
     return true;
 end $$;

@@ -16,3 +16,7 @@ alter table build drop column project, drop column max_running;
 alter table organisation drop column max_running, drop column max_builds, drop column max_queued, drop column reserved;
 -- 01_boards
 drop table board, mail;
+-- 01_archive: what was moved to files stays there
+drop table archive;
+drop index build_to_archive, memo_age;
+alter table build drop column archived;
