@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 from factory_core.contracts.agent import Message, Outcome, Posted
+from factory_core.contracts.files import FileRef
 from factory_core.errors import FactoryError
 
 if TYPE_CHECKING:
@@ -120,9 +121,14 @@ class TaskBoard:
         return await self._boards.read(self._attempt.org, self._attempt.build, prefix)
 
 
-async def twice_made(boards: Boards, attempt: Assignment, made: Mapping[str, str]) -> str:
-    """In a swarm nobody drew a map of files beforehand: each task claims its paths on the board, with the digest of what it
-    wrote. Why it must not have them; empty when all are its own. The same content from two tasks is no conflict."""
+async def twice_made(
+    boards: Boards, attempt: Assignment, files: Iterable[FileRef], given: Iterable[FileRef] = ()
+) -> str:
+    """In a swarm nobody drew a map of files beforehand: each task claims the paths it writes on the board, with the digest
+    of what it wrote. Why it must not have them; empty when all are its own. What it was ``given`` it may change, as those
+    after it may; and the same content from two tasks is no conflict."""
+    before = {ref.path for ref in given}
+    made = {ref.path: ref.digest for ref in files if ref.path not in before}
     if attempt.params.get("paradigm") != "swarm" or not made:
         return ""
     posted = await boards.post(attempt, {f"path/{path}": digest for path, digest in made.items()})

@@ -128,12 +128,12 @@ class BuildRunner:
         if remembered is not None:
             record = TaskRecord.of_row(assignment.task, remembered)
             if await self._kept(record):
-                return await self._conclude(assignment, known, record, ())
+                return await self._conclude(assignment, known, work, record, ())
         pieces = PieceMemo(self._journal, assignment.org, assignment.build, agent.name, agent.version)
         tools = await self._shop.make_tools(assignment, known.template, pieces)
         outcome = await agent.run(work, tools)
         lasting = None if tools_used(tools) else memo
-        return await self._complete(assignment, known, outcome, lasting, pieces.reused)
+        return await self._complete(assignment, known, work, outcome, lasting, pieces.reused)
 
     async def _merge(self, assignment: Assignment, known: BuildKnowledge) -> Completion:
         """The track's gates are the work of the template's integrator; without one only paths are checked."""
@@ -206,22 +206,28 @@ class BuildRunner:
         self,
         assignment: Assignment,
         known: BuildKnowledge,
+        work: Work,
         outcome: Outcome,
         memo: str | None,
         pieces: tuple[Reuse, ...],
     ) -> Completion:
         record = await self._stored(assignment, outcome, memo, pieces)
         lasting = record.origin.digest if record.origin is not None else None
-        completion = await self._conclude(assignment, known, record, outcome.spawn)
+        completion = await self._conclude(assignment, known, work, record, outcome.spawn)
         # A failure that something is done about is no failure of the build, and still nothing to remember.
         return completion if completion.result.get("failure") else replace(completion, memo=lasting)
 
     async def _conclude(
-        self, assignment: Assignment, known: BuildKnowledge, record: TaskRecord, asked: tuple[Spawn, ...]
+        self,
+        assignment: Assignment,
+        known: BuildKnowledge,
+        work: Work,
+        record: TaskRecord,
+        asked: tuple[Spawn, ...],
     ) -> Completion:
         """The end of a task, remembered or not: what the agent asked for and what the spec's behaviours add."""
-        made = {file.path: file.digest for file in record.files}
-        record = with_failure(record, await twice_made(self._journal.boards, assignment, made))
+        conflict = await twice_made(self._journal.boards, assignment, record.files, work.inputs)
+        record = with_failure(record, conflict)
         closed = round_of(assignment.task, known) if known.plan.behaviours else None
         beside = [task for task in closed.checks if task != assignment.task] if closed else []
         rows = await self._journal.results(assignment.org, assignment.build, beside) if beside else ()

@@ -39,7 +39,7 @@ def render_raw(blueprint: Blueprint, template: TemplatePackage, *, only: str = "
         nodes |= {"project": [], "case": [], "entity": [only]}
     files: dict[str, bytes] = {}
     for spec in template.manifest.work:
-        if not spec.files:
+        if not spec.files or spec.on:
             continue
         for node in nodes[spec.each]:
             produced = render_work(template, spec, node_context(design, template, spec.each, node))

@@ -9,6 +9,7 @@ from msgspec.structs import replace
 
 from factory_core.builds.boards import GivenUp, TaskBoard, twice_made
 from factory_core.contracts.agent import Message, Outcome
+from factory_core.contracts.files import FileRef
 
 pytestmark = pytest.mark.anyio
 
@@ -84,10 +85,15 @@ async def test_letters_are_read_in_the_next_round_by_whom_they_are_for(desk: Any
 async def test_in_a_swarm_two_makers_of_one_path_are_found_by_the_board(desk: Any, noop: Any) -> None:
     a, b = await two(desk, noop, paradigm="swarm")
     boards = desk.journal.boards
-    assert await twice_made(boards, a, {"x.py": "1", "y.py": "2"}) == ""
-    assert await twice_made(boards, a, {"x.py": "1"}) == "", "a second try of the same task"
-    assert await twice_made(boards, b, {"y.py": "2"}) == "", "the same content is no conflict"
-    assert await twice_made(boards, b, {"x.py": "9"}) == "More than one task makes x.py: a and b."
+    assert await twice_made(boards, a, [ref("x.py", "1"), ref("y.py", "2")]) == ""
+    assert await twice_made(boards, a, [ref("x.py", "1")]) == "", "a second try of the same task"
+    assert await twice_made(boards, b, [ref("y.py", "2")]) == "", "the same content is no conflict"
+    assert await twice_made(boards, b, [ref("x.py", "9")], [ref("x.py", "1")]) == "", "it was given the file"
+    assert await twice_made(boards, b, [ref("x.py", "9")]) == "More than one task makes x.py: a and b."
     c, d = await two(desk, noop)
-    await twice_made(boards, c, {"x.py": "1"})
-    assert await twice_made(boards, d, {"x.py": "9"}) == "", "elsewhere the architect drew a map"
+    await twice_made(boards, c, [ref("x.py", "1")])
+    assert await twice_made(boards, d, [ref("x.py", "9")]) == "", "elsewhere the architect drew a map"
+
+
+def ref(path: str, digest: str) -> FileRef:
+    return FileRef(path=path, digest=digest, size=1, producer="a")
