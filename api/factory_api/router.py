@@ -11,6 +11,7 @@ from litestar.response import Redirect
 
 from factory_api.artifacts import ArtifactRoutes
 from factory_api.builds import BuildRoutes
+from factory_api.control import ControlRoutes
 from factory_api.errors import NoDatabase
 from factory_api.events import EventRoutes
 from factory_api.queue import QueueRoutes
@@ -59,7 +60,7 @@ async def front_door() -> Redirect:
 
 API = Router(
     path="/api/v1",
-    route_handlers=[BuildRoutes, EventRoutes, ArtifactRoutes, QueueRoutes],
+    route_handlers=[BuildRoutes, ControlRoutes, EventRoutes, ArtifactRoutes, QueueRoutes],
     dependencies={
         "organisation": Provide(give_organisation, sync_to_thread=False),
         "builds": Provide(give_service, sync_to_thread=False),

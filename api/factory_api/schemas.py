@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 from uuid import UUID
 
 from msgspec import Meta, Struct
@@ -21,6 +21,38 @@ class NewBuild(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     name: Annotated[str, Meta(min_length=1, max_length=200)] = "spec"
     template: Annotated[str, Meta(min_length=1, max_length=100)] | None = None
     max_agents: Annotated[int, Meta(ge=1, le=10_000)] | None = None
+
+
+TaskName = Annotated[str, Meta(min_length=1, max_length=300)]
+Words = Annotated[str, Meta(max_length=2000)]
+
+
+class PauseOrder(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Why, for whoever finds the build paused."""
+
+    reason: Words = ""
+
+
+class Decision(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The answer to what halted a build."""
+
+    decision: Literal["approve", "reject"]
+    note: Words = ""
+
+
+class RetryOrder(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Ids of tasks; none means all that did not end well."""
+
+    tasks: Annotated[tuple[TaskName, ...], Meta(max_length=500)] = ()
+
+
+class NewFork(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """From ``task`` (without one, all of it), whose ``params`` may be changed; or by another ``spec``."""
+
+    task: TaskName | None = None
+    params: Annotated[dict[TaskName, Words], Meta(max_length=100)] = {}
+    spec: Annotated[str, Meta(min_length=1)] | None = None
+    name: Annotated[str, Meta(min_length=1, max_length=200)] | None = None
 
 
 class BuildView(Struct, frozen=True, kw_only=True):

@@ -11,11 +11,15 @@ from uuid import UUID
 import msgspec
 
 from factory_api.errors import BuildEnded, CursorUnknown
-from factory_api.schemas import BuildPage, BuildQuery, BuildView, NewBuild
+from factory_api.schemas import BuildPage, BuildQuery, BuildView, Decision, NewBuild, NewFork
+from factory_core.builds.comparison import BuildComparison
 from factory_core.builds.journal import BuildRow, Journal, TaskRow
-from factory_core.builds.service import ArtifactRef, BuildOrder, BuildService
+from factory_core.builds.service import ArtifactRef, BuildOrder, BuildService, Fork
 from factory_core.contracts.events import ENDED, BuildState, Event
 from factory_core.kernel.database import Database
+
+CALLER = "the API"
+"""Who decides, as the events tell it; there are no accounts yet."""
 
 _PAGE = """
     SELECT id, org_id AS org, idem_key, spec_digest, options, state, stop, reason, next_seq - 1 AS seq, tasks, agents,
@@ -88,6 +92,44 @@ class BuildDesk:
         if row.state in ENDED and row.state is not BuildState.CANCELLED:
             raise BuildEnded(build, row.state)
         return row
+
+    async def pause(self, build: UUID, reason: str) -> BuildRow:
+        """Start nothing new. Raises BuildMissing, BuildUnready."""
+        await self._service.pause(self._organisation, build, by=CALLER, reason=reason)
+        return await self.build(build)
+
+    async def resume(self, build: UUID) -> BuildRow:
+        """Let it go on. Raises BuildMissing, BuildUnready."""
+        await self._service.resume(self._organisation, build, by=CALLER)
+        return await self.build(build)
+
+    async def decide(self, build: UUID, decision: Decision) -> BuildRow:
+        """Answer a halt. Raises BuildMissing, BuildUnready."""
+        approve = decision.decision == "approve"
+        await self._service.decide(self._organisation, build, approve=approve, by=CALLER, note=decision.note)
+        return await self.build(build)
+
+    async def retry(self, build: UUID, tasks: tuple[str, ...]) -> BuildRow:
+        """Run tasks again. Raises BuildMissing, TaskMissing, BuildUnready."""
+        await self._service.retry(self._organisation, build, tasks=tasks, by=CALLER)
+        return await self.build(build)
+
+    async def fork(self, build: UUID, order: NewFork, *, key: str) -> tuple[UUID, bool]:
+        """A build of its own, or the one that ``key`` made: then false. Raises what BuildService.fork raises."""
+        fork = Fork(
+            source=build,
+            task=order.task or "",
+            params=order.params,
+            spec=order.spec.encode() if order.spec is not None else None,
+            name=order.name or "",
+            key=key,
+        )
+        made = await self._service.fork(self._organisation, fork, by=CALLER)
+        return made.build, made.created
+
+    async def compare(self, left: UUID, right: UUID) -> BuildComparison:
+        """Two builds side by side. Raises BuildMissing."""
+        return await self._service.compare(self._organisation, left, right)
 
     async def artifact(self, build: UUID, name: str) -> tuple[ArtifactRef, bytes]:
         """``zip``, ``tar.gz``, ``report.json`` or ``report.md``. Raises BuildMissing, ArtifactMissing."""

@@ -85,12 +85,12 @@ def test_every_studio_command_of_a_page_exists_with_its_options(page: Path, comm
 
 def test_a_command_that_does_not_exist_is_noticed(commands: dict[str, str], tmp_path: Path) -> None:
     page = tmp_path / "page.md"
-    page.write_text("```sh\nstudio bild x\nstudio build x --fast  # so\n```\nand `studio builds resume X`\n")
+    page.write_text("```sh\nstudio bild x\nstudio build x --fast  # so\n```\nand `studio builds rewind X`\n")
     found = [complaint(words, commands) for words in typed(page, "studio")]
     assert found == [
         "there is no command bild",
         "build has no option --fast",
-        "there is no command builds resume X",
+        "there is no command builds rewind X",
     ]
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
@@ -12,9 +12,11 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from factory_core.builds.archive import History
+from factory_core.builds.comparison import BuildComparison, View, compare
+from factory_core.builds.control import ForkOrder
 from factory_core.builds.delivery import DELIVERY_AGENT, ArtifactRef, spec_file_name
 from factory_core.builds.ids import uuid7
-from factory_core.builds.journal import BuildRow, Journal, ResultRow, Submission, TaskRow
+from factory_core.builds.journal import BuildRow, Journal, ResultRow, Submission, Submitted, TaskRow
 from factory_core.builds.record import TaskRecord
 from factory_core.builds.runner import PLAN_TASK, BlobStore, pick_template
 from factory_core.contracts.events import BuildState, Event, TaskState
@@ -30,6 +32,8 @@ __all__ = [
     "ArtifactRef",
     "BuildOrder",
     "BuildService",
+    "Fork",
+    "ForkUnfit",
     "SpecRejected",
     "Started",
     "Wake",
@@ -80,6 +84,31 @@ class BuildOrder(Struct, frozen=True, kw_only=True):
     key: str = ""
 
 
+class Fork(Struct, frozen=True, kw_only=True):
+    """A fork to be made of ``source``: from ``task`` (without one, all of it), whose ``params`` may be changed; or of
+    another specification, with the source's template and caps."""
+
+    source: UUID
+    task: str = ""
+    params: dict[str, str] = {}
+    spec: bytes | None = None
+    name: str = ""
+    key: str = ""
+
+
+class ForkUnfit(FactoryError):
+    """A fork from a task and by another specification at once."""
+
+    status = 422
+    exit_code = 64
+
+    def __init__(self) -> None:
+        super().__init__(
+            "A fork with another specification is planned anew, so it takes no task and no params: what is equal is "
+            "reused by itself. Leave the task and the params out, or the specification."
+        )
+
+
 class Started(Struct, frozen=True, kw_only=True):
     """``created`` is false when the order's key had started the build before."""
 
@@ -112,8 +141,10 @@ class BuildService:
         self._planner = planner
         self._wake = wake
 
-    async def start(self, org: UUID, order: BuildOrder) -> Started:
-        """Check the specification, quote the build and submit it.
+    async def start(
+        self, org: UUID, order: BuildOrder, *, options: Mapping[str, str] | None = None
+    ) -> Started:
+        """Check the specification, quote the build and submit it. ``options`` are kept with it.
 
         Raises SpecRejected, TemplateMissing, PlanError, IdempotencyConflict, QueueFull."""
         order = replace(order, name=spec_file_name(order.name))  # what a journal in JSON can keep
@@ -131,7 +162,11 @@ class BuildService:
                 org=org,
                 idem_key=order.key or str(uuid7()),
                 spec_digest=_order_digest(order, spec),
-                options={"project": blueprint.project.name, "slug": blueprint.project.slug},
+                options={
+                    **(options or {}),
+                    "project": blueprint.project.name,
+                    "slug": blueprint.project.slug,
+                },
                 params={
                     "spec": spec,
                     "spec_name": order.name,
@@ -184,6 +219,20 @@ class BuildService:
             raise ArtifactMissing(build, name, row.state)
         return refs[name], await self._storage.get(refs[name].key)
 
+    async def compare(self, org: UUID, left: UUID, right: UUID) -> BuildComparison:
+        """Two builds of the organisation side by side. Raises BuildMissing."""
+        return compare(await self._view(org, left), await self._view(org, right))
+
+    async def _view(self, org: UUID, build: UUID) -> View:
+        row = await self._journal.build(org, build)
+        report = (await self.artifacts(org, build)).get("report.json")
+        return View(
+            row=row,
+            tasks=await self._journal.tasks(org, build),
+            results=await self._journal.results(org, build),
+            report=msgspec.json.decode(await self._storage.get(report.key)) if report is not None else {},
+        )
+
     async def failures(self, org: UUID, build: UUID) -> tuple[ResultRow, ...]:
         """The tasks that ended badly, first cause first."""
         rows = await self._journal.results(org, build)
@@ -191,10 +240,74 @@ class BuildService:
 
     async def cancel(self, org: UUID, build: UUID) -> bool:
         """Stop it; false when it had ended. Raises BuildMissing."""
-        stopped = await self._journal.cancel(org, build)
-        if stopped and self._wake is not None:
+        return await self._woken(build, await self._journal.cancel(org, build))
+
+    async def pause(self, org: UUID, build: UUID, *, by: str, reason: str = "") -> bool:
+        """Start nothing new; what runs ends and is kept. False: it was paused. Raises BuildMissing, BuildUnready."""
+        return await self._journal.control.pause(org, build, by=by, reason=reason)
+
+    async def resume(self, org: UUID, build: UUID, *, by: str) -> bool:
+        """Let a paused build go on. False: it was not paused. Raises BuildMissing, BuildUnready."""
+        return await self._woken(build, await self._journal.control.resume(org, build, by=by))
+
+    async def decide(self, org: UUID, build: UUID, *, approve: bool, by: str, note: str = "") -> bool:
+        """Let a halted build go on, or cancel it. False: that was the answer already.
+
+        Raises BuildMissing, BuildUnready."""
+        decided = await self._journal.control.decide(org, build, approve=approve, by=by, note=note)
+        return await self._woken(build, decided)
+
+    async def retry(self, org: UUID, build: UUID, *, tasks: Sequence[str] = (), by: str) -> bool:
+        """Run tasks again with all that follows from them; without names all that did not end well. False: it is under way.
+
+        Raises BuildMissing, TaskMissing, BuildUnready."""
+        return await self._woken(build, await self._journal.control.retry(org, build, tasks=tasks, by=by))
+
+    async def fork(self, org: UUID, order: Fork, *, by: str) -> Submitted:
+        """A build of its own from a task of one that has ended, or from another specification for one.
+
+        Raises BuildMissing, TaskMissing, BuildUnready, ForkUnfit, IdempotencyConflict; with a specification also what
+        ``start`` raises."""
+        source = await self._journal.build(org, order.source)
+        options = {**source.options, "forked_from": str(order.source)}
+        if order.spec is not None:
+            if order.task or order.params:
+                raise ForkUnfit
+            return await self._planned_anew(org, order, options)
+        asked = ForkOrder(
+            org=org,
+            source=order.source,
+            task=order.task or PLAN_TASK,
+            idem_key=order.key or str(uuid7()),
+            params=order.params,
+            options=options,
+            by=by,
+        )
+        made = await self._journal.control.fork(asked)
+        await self._woken(made.build, made.created)
+        return made
+
+    async def _planned_anew(self, org: UUID, order: Fork, options: dict[str, Any]) -> Submitted:
+        """What is equal is answered from memory, task by task, as in any build."""
+        tasks = await self._journal.tasks(org, order.source)
+        params = next(task.params for task in tasks if task.id == PLAN_TASK)
+        started = await self.start(
+            org,
+            BuildOrder(
+                spec=order.spec or b"",
+                name=order.name or params["spec_name"],
+                template=params["template"],
+                max_agents=int(params["max_agents"]) if params["max_agents"] else None,
+                key=order.key,
+            ),
+            options={"forked_from": options["forked_from"]},
+        )
+        return Submitted(build=started.build, created=started.created)
+
+    async def _woken(self, build: UUID, changed: bool) -> bool:
+        if changed and self._wake is not None:
             await self._wake(build)
-        return stopped
+        return changed
 
     async def _data(self, org: UUID, build: UUID, task: str) -> dict[str, Any]:
         rows = await self._journal.results(org, build, (task,))

@@ -16,7 +16,12 @@ from factory_core.kernel.supervisor_children import ChildProcess
 
 __all__ = ["attach", "supervision"]
 
-_ANY_OPEN = "select exists (select from build where open)"
+_ANY_OPEN = """
+    select exists (
+        select from build b where open and (
+            state not in ('paused', 'halted')
+            or exists (select from task t where t.build_id = b.id and t.state = 'running')))"""
+"""Whether there is work. A build that waits for a person needs no servers meanwhile."""
 
 
 def attach(studio: Studio) -> Attached:

@@ -93,6 +93,7 @@ class ControlMachine(JournalMachine):
             assert self.builds[source].open
             return
         assert made.created
+        assert not self.builds[source].open
         self.builds[made.build] = self.builds[source].fork(task, self.now)
         again = self.run(self.journal.control.fork(order, build=self.new_id()))
         assert (again.created, again.build) == (False, made.build)

@@ -128,7 +128,6 @@ CONTROL: dict[str, tuple[str, str, str]] = {
     ),
     "a fork waits for nobody": ("09", "and p.state <> 'done'\n", "and false\n"),
     "a fork of what is under way": ("09", "if v_source.open then", "if false then"),
-    "a key forks twice": ("09", "on conflict (org_id, idem_key) do nothing;", ";"),
 }
 """Caught by the machine that has people at it."""
 

@@ -9,19 +9,18 @@ import asyncio
 import json
 import sys
 import tempfile
-from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
-from uuid import UUID
 
 import msgspec
 import rich_click as click
 
-from factory_core.errors import EnvironmentUnfit, FactoryError
+from factory_core.errors import EnvironmentUnfit
+from factory_core.kernel.commands.build_boot import attached, boot, identify
+from factory_core.kernel.commands.build_control import CONTROL
 from factory_core.kernel.commands.specs import SPEC_WRONG, read_spec_bytes
 
 if TYPE_CHECKING:
-    from factory_core.kernel.boot import Studio
     from factory_core.kernel.commands.build_ending import Ending
     from factory_core.specs import Reading
 
@@ -32,22 +31,6 @@ class OutputUnwritable(EnvironmentUnfit):
     def __init__(self, folder: Path, reason: str) -> None:
         self.folder = str(folder)
         super().__init__(f"Nothing can be written to {folder}: {reason}. Choose another folder with --out.")
-
-
-class BuildIdWrong(FactoryError):
-    """Not a build's id."""
-
-    exit_code = 64
-
-    def __init__(self, text: str) -> None:
-        super().__init__(f"{text!r} is not the id of a build. 'studio builds list' shows them.")
-
-
-def _identify(text: str) -> UUID:
-    try:
-        return UUID(text)
-    except ValueError:
-        raise BuildIdWrong(text) from None
 
 
 @click.command()
@@ -83,7 +66,7 @@ def build(
     folder = out or Path(f"{reading.blueprint.project.slug}-build")
     if not detach:
         _require_writable(folder)
-    studio = _boot()
+    studio = boot()
     order = BuildOrder(spec=content, name=name, template=template, max_agents=max_agents)
     with attach(studio) as attached:
         watch = BuildWatch(studio, attached, as_json=as_json)
@@ -126,7 +109,11 @@ def _exit_code(ending: Ending, *, strict: bool) -> int:
 
 @click.group()
 def builds() -> None:
-    """List, show, follow and cancel builds."""
+    """List, show and follow builds; pause, cancel, retry, fork and compare them."""
+
+
+for command in CONTROL:
+    builds.add_command(command)
 
 
 @builds.command("list")
@@ -136,7 +123,7 @@ def list_builds(as_json: bool, limit: int) -> None:
     """Show the newest builds."""
     from factory_core.kernel.commands.build_lists import print_builds
 
-    _attached(lambda studio: print_builds(studio, as_json=as_json, limit=limit))
+    attached(lambda studio: print_builds(studio, as_json=as_json, limit=limit))
 
 
 @builds.command("show")
@@ -146,8 +133,8 @@ def show_build(build_id: str, as_json: bool) -> None:
     """Show one build: its state, its phases and what went wrong."""
     from factory_core.kernel.commands.build_lists import print_build
 
-    identity = _identify(build_id)
-    _attached(lambda studio: print_build(studio, identity, as_json=as_json))
+    identity = identify(build_id)
+    attached(lambda studio: print_build(studio, identity, as_json=as_json))
 
 
 @builds.command("attach")
@@ -159,8 +146,8 @@ def attach_build(build_id: str, out: Path | None, as_json: bool) -> None:
     from factory_core.kernel.commands.build_follow import BuildWatch
     from factory_core.kernel.embedded import attach
 
-    studio = _boot()
-    identity = _identify(build_id)
+    studio = boot()
+    identity = identify(build_id)
     with attach(studio) as attached:
         ending = asyncio.run(BuildWatch(studio, attached, as_json=as_json).attach(identity, out))
     sys.exit(ending.exit_code)
@@ -172,23 +159,5 @@ def cancel_build(build_id: str) -> None:
     """Stop a build; what it finished stays remembered."""
     from factory_core.kernel.commands.build_lists import stop_build
 
-    identity = _identify(build_id)
-    _attached(lambda studio: stop_build(studio, identity))
-
-
-def _boot() -> Studio:
-    """Boot for a command whose output is for a person or a program: only errors are logged, and to stderr."""
-    from factory_core.kernel.boot import start
-    from factory_core.kernel.logs import configure_logging
-
-    studio = start()
-    configure_logging(studio.settings, level="error")
-    return studio
-
-
-def _attached(action: Callable[[Studio], None]) -> None:
-    from factory_core.kernel.embedded import attach
-
-    studio = _boot()
-    with attach(studio):
-        action(studio)
+    identity = identify(build_id)
+    attached(lambda studio: stop_build(studio, identity))

@@ -20,6 +20,7 @@ from rich.console import Console
 
 from factory_core.builds.progress import Progress
 from factory_core.builds.service import BuildOrder, BuildService
+from factory_core.contracts.events import Event, EventKind
 from factory_core.contracts.plan import Quote
 from factory_core.kernel.boot import Studio
 from factory_core.kernel.commands.build_ending import Ending, conclude, show_ending
@@ -90,7 +91,7 @@ class BuildWatch:
 
     async def _watch(self, service: BuildService, identity: UUID, face: BuildFace) -> Progress:
         progress = Progress()
-        while not progress.ended:
+        while True:
             if self._interrupted.is_set():
                 await self._ask(service, identity, face)
             if not progress.tasks:
@@ -102,14 +103,16 @@ class BuildWatch:
             for event in events:
                 progress.apply(event)
                 face.show(event, progress)
+                _tell_of_hold(event, face)
             face.tick(progress)
             if events:
                 self._guard.calm()
+            elif progress.ended:  # and nothing comes after: a build that failed may have been retried
+                return progress
             else:
                 await self._guard.look()
                 with suppress(TimeoutError):
                     await asyncio.wait_for(self._interrupted.wait(), LOOK_SECONDS)
-        return progress
 
     async def _ask(self, service: BuildService, identity: UUID, face: BuildFace) -> None:
         """Ctrl-C: once is a question, in a pipe it is the answer."""
@@ -135,6 +138,16 @@ class BuildWatch:
                     raise DatabaseUnreachable(str(error) or type(error).__name__) from error
                 face.note("PostgreSQL does not answer; waiting for it")
                 await asyncio.sleep(0.5)
+
+
+def _tell_of_hold(event: Event, face: BuildFace) -> None:
+    """A build that stands still says why, and how it goes on."""
+    reason = str(event.body.get("reason", ""))
+    if event.kind == EventKind.BUILD_PAUSED:
+        face.note(f"paused{reason and ': '}{reason}; go on: studio builds resume {event.build}")
+    elif event.kind == EventKind.BUILD_HALTED:
+        answer = f"studio builds resume {event.build} --decision approve|reject"
+        face.note(f"halted by {event.task}: {reason}; decide: {answer}")
 
 
 def _tell(quote: Quote) -> str:

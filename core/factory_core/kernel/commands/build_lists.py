@@ -13,10 +13,12 @@ from rich.table import Column, Table
 from rich.text import Text
 
 from factory_core.builds.journal import BuildRow, TaskRow
+from factory_core.contracts.events import BuildState
 from factory_core.kernel.boot import Studio
 from factory_core.kernel.database import LOCAL_ORGANISATION
 from factory_core.kernel.office import open_service
 
+HELD = frozenset({BuildState.PAUSED, BuildState.HALTED})
 __all__ = ["print_build", "print_builds", "stop_build"]
 
 
@@ -54,6 +56,7 @@ def print_build(studio: Studio, identity: UUID, *, as_json: bool) -> None:
         return
     console = Console()
     console.print(Text(f"{row.options.get('project', '')}  {row.id}  {row.state.value}", style="bold"))
+    _print_standing(console, row)
     phases: dict[str, Counter[str]] = {}
     for task in tasks:
         phases.setdefault(task.phase, Counter())[task.state.value] += 1
@@ -64,6 +67,16 @@ def print_build(studio: Studio, identity: UUID, *, as_json: bool) -> None:
     for task in tasks:
         if task.reason and task.state.value in ("failed", "quarantined"):
             console.print(Text(f"{task.id}: {task.reason}", style="red"))
+
+
+def _print_standing(console: Console, row: BuildRow) -> None:
+    """Where it comes from, and what it waits for."""
+    if source := row.options.get("forked_from"):
+        console.print(Text(f"a fork of {source}"))
+    if row.state in HELD:
+        console.print(Text(row.reason, style="yellow"))
+        answer = " --decision approve|reject" if row.state is BuildState.HALTED else ""
+        console.print(Text(f"Go on: studio builds resume {row.id}{answer}"))
 
 
 def stop_build(studio: Studio, identity: UUID) -> None:
