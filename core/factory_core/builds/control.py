@@ -13,7 +13,13 @@ from uuid import UUID
 import msgspec
 from msgspec import Struct
 
-from factory_core.builds.errors import BuildMissing, BuildUnready, IdempotencyConflict, TaskMissing
+from factory_core.builds.errors import (
+    BuildMissing,
+    BuildUnready,
+    IdempotencyConflict,
+    QueueFull,
+    TaskMissing,
+)
 from factory_core.builds.ids import uuid7
 from factory_core.builds.schemas import Submitted
 from factory_core.contracts.events import BuildState
@@ -72,7 +78,8 @@ class Control:
         """Run these tasks again, and all that follows from them; without names all that did not end well.
 
         A build that failed or was cancelled is opened again. False: that was asked before and is under way.
-        Raises BuildMissing, TaskMissing, and BuildUnready where nothing can be retried."""
+        Raises BuildMissing, TaskMissing, BuildUnready where nothing can be retried, and QueueFull where that would open
+        one build too many."""
         query = "select * from journal.retry($1, $2, $3, $4)"
         names = sorted({_clean(task) for task in tasks}) or None
         return await self._ask("retried", query, org, build, names, _clean(by))
@@ -81,7 +88,7 @@ class Control:
         """A new build that takes over what is done and does not follow from the order's task, and runs the rest.
 
         One idempotency key, one build. Raises BuildMissing, TaskMissing, BuildUnready while the source has not ended,
-        and IdempotencyConflict."""
+        QueueFull and IdempotencyConflict."""
         row = await self._source.fetchrow(
             "select * from journal.fork($1, $2, $3, $4, $5, $6, $7, $8, $9)",
             order.org,
@@ -118,6 +125,8 @@ def _refuse(build: UUID, verdict: str, state: str, what: str) -> None:
             raise BuildUnready(
                 build, BuildState(state), f"{what} from a task that is done before it has ended"
             )
+        case "full":
+            raise QueueFull(int(state))
         case "refused":
             raise BuildUnready(build, BuildState(state), what)
         case _:

@@ -10,10 +10,17 @@ import pytest
 from msgspec.structs import replace
 
 from factory_core.builds.control import ForkOrder
-from factory_core.builds.errors import BuildMissing, BuildUnready, IdempotencyConflict, TaskMissing
+from factory_core.builds.errors import (
+    BuildMissing,
+    BuildUnready,
+    IdempotencyConflict,
+    QueueFull,
+    TaskMissing,
+)
 from factory_core.builds.ids import uuid7
 from factory_core.builds.journal import Completion, CompletionKind, NewTask
 from factory_core.builds.progress import Progress
+from factory_core.builds.shares import OrganisationShare, ProjectShare
 
 pytestmark = pytest.mark.anyio
 Make = Callable[..., Any]
@@ -154,3 +161,38 @@ async def test_a_fork_s_rows_are_the_organisation_s(desk: Any, source: UUID) -> 
     for table in ("task", "edge", "event"):
         query = f"select distinct org_id from {table} where build_id = $1"
         assert [row["org_id"] for row in await desk.connection.fetch(query, fork)] == [desk.org]
+
+
+async def test_a_fork_stays_in_its_project_and_keeps_its_limit(desk: Any, noop: Make) -> None:
+    build, started = await desk.planned([noop("a"), noop("b"), noop("c")], project="shop", max_running=2)
+    assert len(started) == 2
+    await desk.turn(*((attempt, Completion()) for attempt in started.values()), want=0)
+    await run(desk)
+    await desk.journal.shares.give_project(desk.org, "shop", ProjectShare(max_running=1))
+    await desk.journal.control.fork(order(desk, build, "plan"))
+    (plan,) = (await desk.turn()).started
+    three = Completion(tasks=(noop("a"), noop("b"), noop("c")))
+    assert len((await desk.turn((plan, three))).started) == 1
+    await desk.journal.shares.give_project(desk.org, "shop", ProjectShare())
+    assert len((await desk.turn()).started) == 1  # the build's own limit of two
+
+
+@pytest.mark.parametrize("limit", [OrganisationShare(max_builds=1), OrganisationShare(max_queued=1)])
+async def test_forks_and_retries_are_no_way_round_a_full_queue(
+    desk: Any, noop: Make, source: UUID, limit: OrganisationShare
+) -> None:
+    other = await desk.submit("failed")
+    (plan,) = (await desk.turn()).started
+    await desk.turn((plan, Completion(kind=CompletionKind.FAILED)), want=0)
+    first = order(desk, source, "b")
+    made = await desk.journal.control.fork(first)
+    await desk.journal.shares.give(desk.org, limit)
+    with pytest.raises(QueueFull):
+        await desk.journal.control.fork(order(desk, source, "b", key="more"))
+    with pytest.raises(QueueFull):
+        await desk.journal.control.retry(desk.org, other)
+    assert await desk.state(other) == "failed"
+    again = await desk.journal.control.fork(first)
+    assert (again.build, again.created) == (made.build, False)
+    await desk.journal.cancel(desk.org, made.build)
+    assert await desk.journal.control.retry(desk.org, other)

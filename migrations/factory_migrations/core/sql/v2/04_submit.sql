@@ -1,6 +1,29 @@
+-- In how many seconds there may be room (what waits, a second for each task, on the slots there are) when the organisation
+-- has as much open as it may; null when there is room, or when p_key has its build already.
+create function journal.full(p_org uuid, p_key text) returns integer
+language plpgsql as $$
+declare
+    v_org organisation;
+    v_builds integer;
+    v_tasks bigint;
+begin
+    select * into v_org from organisation where id = p_org;
+    if v_org.max_builds is null and v_org.max_queued is null then
+        return null;
+    end if;
+    -- One order of this organisation at a time, or two of them would find the same last place.
+    perform from organisation where id = p_org for no key update;
+    select count(*), coalesce(sum(b.unfinished), 0) into v_builds, v_tasks from build b where b.org_id = p_org and b.open;
+    if (v_builds >= v_org.max_builds or v_tasks >= v_org.max_queued)
+        and not exists (select from build b where b.org_id = p_org and b.idem_key = p_key) then
+        return greatest(1, least(300, v_tasks / greatest(1, (
+            select sum(w.slots) from worker w where w.beat_at > factory_now() - interval '1 minute'))))::integer;
+    end if;
+    return null;
+end $$;
+
 -- One idempotency key, one build: a second call answers the first's id and the digest it was made with. When the
--- organisation has as much waiting as it may, no build is made: build is null and retry_after says in how many seconds
--- there may be room (what waits, a second for each task, on the slots there are).
+-- organisation has as much open as it may, no build is made: build is null and retry_after is the answer of journal.full.
 create function journal.submit(
     p_org uuid, p_build uuid, p_key text, p_spec text, p_options jsonb, p_params jsonb,
     p_max_agents integer, p_max_depth integer, p_max_seconds double precision,
@@ -9,21 +32,12 @@ create function journal.submit(
 language plpgsql as $$
 declare
     v_now timestamptz := factory_now();
-    v_org organisation;
-    v_builds integer;
-    v_tasks bigint;
+    v_full integer;
 begin
-    select * into v_org from organisation where id = p_org;
-    if v_org.max_builds is not null or v_org.max_queued is not null then
-        -- One order of this organisation at a time, or two of them would find the same last place.
-        perform from organisation where id = p_org for no key update;
-        select count(*), coalesce(sum(b.unfinished), 0) into v_builds, v_tasks from build b where b.org_id = p_org and b.open;
-        if (v_builds >= v_org.max_builds or v_tasks >= v_org.max_queued)
-            and not exists (select from build b where b.org_id = p_org and b.idem_key = p_key) then
-            return query select null::uuid, false, p_spec, greatest(1, least(300, v_tasks / greatest(1, (
-                select sum(w.slots) from worker w where w.beat_at > v_now - interval '1 minute'))))::integer;
-            return;
-        end if;
+    v_full := journal.full(p_org, p_key);
+    if v_full is not null then
+        return query select null::uuid, false, p_spec, v_full;
+        return;
     end if;
     insert into build (id, org_id, idem_key, spec_digest, options, next_seq, tasks, unfinished, ready, max_agents,
         max_depth, vt, max_seconds, drop_at, deadline_at, created_at, project, max_running)

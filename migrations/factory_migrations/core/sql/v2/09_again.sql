@@ -117,7 +117,7 @@ end $$;
 -- what ended badly can be retried. What is done and follows from none of these is not touched.
 --
 -- Verdicts beside changed, same and refused: missing (no such task: the one answered as state), done (a task that is done
--- in a build that is under way).
+-- in a build that is under way), full (the organisation has as much open as it may: state is journal.full's answer).
 create function journal.retry(p_org uuid, p_build uuid, p_tasks text[], p_by text) returns setof journal.verdict
 language plpgsql as $$
 declare
@@ -126,6 +126,7 @@ declare
     v_roots text[];
     v_again text[];
     v_bad text;
+    v_full integer;
     v_asked jsonb := jsonb_build_object('tasks', to_jsonb(p_tasks), 'by', p_by);
 begin
     select * into v_build from build where id = p_build and org_id = p_org for update;
@@ -155,11 +156,17 @@ begin
             else 'same' end, v_build.state;
         return;
     end if;
+    v_full := case when not v_build.open then journal.full(p_org, null) end;
+    if v_full is not null then
+        return query select 'full', v_full::text;
+        return;
+    end if;
     perform journal.tell(p_build, 'build.retried', null, v_asked, v_now);
     v_again := journal.rewind(p_build, v_roots, v_now);
     update build set open = true, stop = false, archived = false, ended_at = null, reason = case when open then reason else '' end,
         state = case when open then state else journal.pace(p_build) end,
-        vt = case when open then vt else greatest(vt, coalesce((select min(b.vt) from build b where b.open), vt)) end,
+        vt = case when open then vt else greatest(vt, coalesce((
+            select min(b.vt) from build b where b.org_id = p_org and b.open), vt)) end,
         drop_at = case when open and deadline_at is not null then drop_at
             else v_now + max_seconds * interval '0.8 seconds' end,
         deadline_at = case when open and deadline_at is not null then deadline_at
@@ -192,7 +199,7 @@ end $$;
 -- everything else is taken over with its result, and told as reused. One idempotency key, one build, as with submit.
 --
 -- Verdicts: changed; same (the key made a build before: its id and what it was made with); missing (no such task: state
--- names it); refused (the source has not ended: its state). No row: no such source of this organisation.
+-- names it); refused (the source has not ended: its state); full (as with retry). No row: no such source of this organisation.
 create function journal.fork(
     p_org uuid, p_build uuid, p_key text, p_source uuid, p_task text, p_digest text, p_options jsonb, p_params jsonb, p_by text
 ) returns table (verdict text, state text, build uuid, spec_digest text)
@@ -202,6 +209,7 @@ declare
     v_now timestamptz := factory_now();
     v_source build;
     v_again text[];
+    v_full integer;
 begin
     select * into v_source from build where id = p_source and org_id = p_org for update;
     if not found then
@@ -219,16 +227,22 @@ begin
         return query select 'missing', p_task, null::uuid, null;
         return;
     end if;
+    v_full := journal.full(p_org, p_key);
+    if v_full is not null then
+        return query select 'full', v_full::text, null::uuid, null;
+        return;
+    end if;
     select journal.below(p_source, array_agg(id) || p_task || journal.unapproved(p_source)) into v_again
     from task where build_id = p_source and task.state <> 'done';
     insert into build (id, org_id, idem_key, spec_digest, options, next_seq, agents, max_agents, max_depth, weight, vt,
-        max_seconds, drop_at, deadline_at, created_at)
+        max_seconds, drop_at, deadline_at, created_at, project, max_running)
     select p_build, p_org, p_key, p_digest, p_options, 1, (
             select count(*) from task
             where build_id = p_source and id <> 'plan' and agent not in ('barrier', 'coordinator')
                 and (parent = any (v_again)) is not true),
-        max_agents, max_depth, weight, coalesce((select min(b.vt) from build b where b.open), 0), max_seconds,
-        v_now + max_seconds * interval '0.8 seconds', v_now + max_seconds * interval '1 second', v_now
+        max_agents, max_depth, weight, coalesce((select min(b.vt) from build b where b.org_id = p_org and b.open), 0),
+        max_seconds, v_now + max_seconds * interval '0.8 seconds', v_now + max_seconds * interval '1 second', v_now,
+        project, max_running
     from build where id = p_source
     on conflict (org_id, idem_key) do nothing;
     if not found then
