@@ -7,7 +7,6 @@ the tasks left: a merge that was killed is done again with the same commits, and
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
-from pathlib import Path
 from typing import ClassVar, Protocol
 
 from msgspec import Struct, to_builtins
@@ -44,8 +43,8 @@ MERGE_AGENT = "merger"
 OWNERSHIP = "one owner per path"
 NOBODY_ELSE = "none of another task"
 
-Check = Callable[[Work, Path], Awaitable[TaskRecord]]
-"""Runs a track's gates over its files in the worktree; what it tidied is in the record."""
+Check = Callable[[Work], Awaitable[TaskRecord]]
+"""Runs a track's gates over main with the track's files; what it tidied is in the record."""
 
 
 class Blobs(Protocol):
@@ -105,11 +104,9 @@ class Merger:
         base = repository.head
         async with self._workspaces.open(assignment.build) as workspace:
             own = tree_of(raw)
-            worktree = await workspace.begin(
-                repository, tree_of(main), track.name, track.branch, own.values()
-            )
+            await workspace.begin(repository, tree_of(main), track.name, track.branch, own.values())
             inputs = _inputs(start, ground.before)
-            found = _own(await check(_work(assignment, known, inputs), worktree), own, known)
+            found = _own(await check(_work(assignment, known, inputs)), own, known)
             record = replace(found, gates=(_owned(len(own)), *found.gates))
             if record.failure or not all(gate.passed for gate in record.gates):
                 return _refused(record, track)
@@ -186,8 +183,9 @@ def _work(assignment: Assignment, known: BuildKnowledge, inputs: tuple[FileRef, 
 
 
 def _inputs(own: Sequence[Entry], main: Sequence[Entry]) -> tuple[FileRef, ...]:
-    """The track's files, and main's in the top folder: they configure the tools that read the others."""
-    refs = {ref.path: ref for entry in main for ref in entry.refs if "/" not in ref.path}
+    """The tree as it would be after the merge. All of it, for a gate may look anywhere, and what it found is remembered
+    for these inputs."""
+    refs = {ref.path: ref for entry in main for ref in entry.refs}
     refs.update((ref.path, ref) for entry in own for ref in entry.refs)
     return tuple(refs[path] for path in sorted(refs))
 

@@ -6,7 +6,6 @@ The loop hands over an assignment and gets a completion back; nothing here write
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
-from pathlib import Path
 from typing import Protocol
 from uuid import UUID
 
@@ -29,7 +28,6 @@ from factory_core.builds.reactions import react
 from factory_core.builds.record import Reuse, TaskRecord
 from factory_core.builds.rounds import round_of
 from factory_core.builds.schemas import rows_of
-from factory_core.builds.tools import BuildTools
 from factory_core.builds.workspaces import Workspaces
 from factory_core.contracts.agent import Agent, Outcome, Spawn, Tools, Work
 from factory_core.contracts.blueprint import Blueprint
@@ -140,7 +138,7 @@ class BuildRunner:
         agent = self._shop.agents.get(assignment.params.get("checker", ""))
         lasting: str | None = None
 
-        async def check(work: Work, worktree: Path) -> TaskRecord:
+        async def check(work: Work) -> TaskRecord:
             nonlocal lasting
             if agent is None:
                 return TaskRecord()
@@ -152,8 +150,6 @@ class BuildRunner:
                     return record
             pieces = PieceMemo(self._journal, assignment.org, assignment.build, agent.name, agent.version)
             tools = await self._shop.make_tools(assignment, known.template, pieces)
-            if isinstance(tools, BuildTools):
-                tools = tools.at(worktree)
             outcome = await agent.run(work, tools)
             lasting = None if tools_used(tools) else memo
             return await self._stored(assignment, outcome, lasting, pieces.reused)

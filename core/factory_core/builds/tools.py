@@ -78,12 +78,9 @@ class BuildTools:
         log: Log,
         board: Board,
         pieces: Pieces | None = None,
-        place: Path | None = None,
     ) -> None:
         self.board = board
         self._blobs = blobs
-        self._home = home
-        self._place = place
         self._sandbox = sandbox
         self._toolchain = toolchain
         self._folder = home / WORK_FOLDER
@@ -97,19 +94,6 @@ class BuildTools:
     async def remember(self, facts: Mapping[str, Any]) -> None:
         """Keep facts under their keys."""
         await self._pieces.remember(facts)
-
-    def at(self, place: Path) -> BuildTools:
-        """The same tools, with commands that run in this folder instead of a private copy; it stays as they leave it."""
-        return BuildTools(
-            blobs=self._blobs,
-            sandbox=self._sandbox,
-            toolchain=self._toolchain,
-            home=self._home,
-            log=self._log,
-            board=self.board,
-            pieces=self._pieces,
-            place=place,
-        )
 
     async def read(self, ref: FileRef) -> bytes:
         """The content of an input."""
@@ -132,7 +116,7 @@ class BuildTools:
         bounds = limits or Limits()
         contents = [file if isinstance(file, Produced) else await self._fetched(file) for file in files]
         check_produced(contents)
-        with _folder(self._folder, self._place) as work:
+        with _private_folder(self._folder) as work:
             await asyncio.to_thread(_lay_out, contents, work)
             result = await self._sandbox.run(
                 SandboxJob(
@@ -152,10 +136,6 @@ class BuildTools:
 
 def _key(digest: str) -> str:
     return f"blobs/{digest[:2]}/{digest}"
-
-
-def _folder(parent: Path, place: Path | None) -> contextlib.AbstractContextManager[Path]:
-    return _private_folder(parent) if place is None else contextlib.nullcontext(place)
 
 
 @contextlib.contextmanager

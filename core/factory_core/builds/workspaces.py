@@ -20,12 +20,11 @@ from factory_core.builds.harvest.objects import index_bytes, object_path
 from factory_core.builds.harvest.workspace import GIT_CONFIG, GIT_HEAD, PACKED_REFS, Repository, packed_refs
 from factory_core.contracts.files import Produced
 
-__all__ = ["Workspace", "Workspaces", "tend_workspaces"]
+__all__ = ["Workspace", "Workspaces"]
 
 FOLDER = "work/builds"
 HELD = ".held"
 LOOK_AGAIN_SECONDS = 0.02
-TEND_SECONDS = 30.0
 
 Running = Callable[[Sequence[UUID]], Awaitable[frozenset[UUID]]]
 """Which of these builds have not ended."""
@@ -46,9 +45,9 @@ class Workspace:
         track: str,
         branch: str,
         files: Iterable[Produced],
-    ) -> Path:
+    ) -> None:
         """Check out main as it is known, and the track's new files beside it in a worktree of its branch, uncommitted."""
-        return await _to_the_end(self._begin, repository, tree, track, branch, tuple(files))
+        await _to_the_end(self._begin, repository, tree, track, branch, tuple(files))
 
     async def merge(
         self, repository: Repository, tree: Mapping[str, Produced], track: str, branch: str
@@ -63,7 +62,7 @@ class Workspace:
         track: str,
         branch: str,
         files: tuple[Produced, ...],
-    ) -> Path:
+    ) -> None:
         self._store(repository, {**repository.tips, branch: repository.head})
         self._check_out_main(repository, tree)
         worktree = self._tracks / track
@@ -71,7 +70,6 @@ class Workspace:
         _lay_out(worktree, {**tree, **{file.path: file for file in files}})
         _write(worktree / ".git", f"gitdir: {self._admin(track)}\n".encode())
         self._describe(track, branch, repository)
-        return worktree
 
     def _merge(self, repository: Repository, tree: Mapping[str, Produced], track: str, branch: str) -> None:
         worktree = self._tracks / track
@@ -151,14 +149,6 @@ class Workspaces:
         return sum([await self.remove(build) for build in found if build not in kept])
 
 
-async def tend_workspaces(workspaces: Workspaces, running: Running, *, every: float = TEND_SECONDS) -> None:
-    """Sweep now and again until cancelled: builds end by cancel, by their deadline and on other hosts, too."""
-    while True:
-        with contextlib.suppress(OSError, TimeoutError):  # the database is away: next time
-            await workspaces.sweep(running)
-        await asyncio.sleep(every)
-
-
 def _is_id(name: str) -> bool:
     try:
         return str(UUID(name)) == name
@@ -204,9 +194,10 @@ def _lay_out(folder: Path, tree: Mapping[str, Produced]) -> None:
     """Make the folder hold exactly these files, besides ``.git``."""
     wanted = {folder / path for path in tree}
     for path in sorted(folder.rglob("*"), reverse=True) if folder.exists() else ():
-        if path.relative_to(folder).parts[0] == ".git" or path in wanted:
+        is_folder = path.is_dir() and not path.is_symlink()
+        if path.relative_to(folder).parts[0] == ".git" or (path in wanted and not is_folder):
             continue
-        if path.is_dir() and not path.is_symlink():
+        if is_folder:
             with contextlib.suppress(OSError):  # it holds something that is wanted
                 path.rmdir()
         else:

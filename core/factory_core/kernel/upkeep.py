@@ -1,8 +1,9 @@
-"""What a worker does once a minute beside its work, so that tables stay small."""
+"""What a worker does once a minute beside its work, so that tables and folders stay small."""
 
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING
 
 import structlog
@@ -17,30 +18,35 @@ if TYPE_CHECKING:
 __all__ = ["Upkeep"]
 
 DAY = 86_400.0
-_EVERY = 60.0
 _log = structlog.get_logger(__name__)
 
 
 class Upkeep:
-    """Archives finished builds and forgets what is too old, a bounded amount a turn."""
+    """Sweeps away workspaces, archives finished builds and forgets what is too old, a bounded amount a turn.
 
-    def __init__(self, pool: Pool, storage: Storage, settings: KernelSettings) -> None:
+    Workspaces are swept here because builds end by cancel, by their deadline and on other hosts, too."""
+
+    def __init__(
+        self, pool: Pool, storage: Storage, settings: KernelSettings, sweep: Callable[[], Awaitable[int]]
+    ) -> None:
         self._pool = pool
+        self._sweep = sweep
         self._memo = settings.memo_days * DAY
         after = settings.archive_after_days
         self._archivist = Archivist(pool, storage, after_seconds=after * DAY) if after > 0 else None
 
     async def turn(self) -> int:
         """Do some of it: how much. Safe beside other workers."""
+        await self._sweep()
         moved = await self._archivist.turn() if self._archivist is not None else 0
         return moved + await self._pool.fetchval("select journal.forget($1)", self._memo)
 
-    async def run(self) -> None:
-        """For ever; sooner again while there is a backlog."""
+    async def run(self, every: float = 60.0) -> None:
+        """For ever, every so many seconds; sooner again while there is a backlog."""
         while True:
             moved = 0
             try:
                 moved = await self.turn()
-            except Exception:  # noqa: BLE001 - a storage that is away is no reason to stop working
+            except Exception:  # noqa: BLE001 - a storage or database that is away is no reason to stop working
                 _log.exception("upkeep failed")
-            await asyncio.sleep(1.0 if moved >= 20 else _EVERY)
+            await asyncio.sleep(1.0 if moved >= 20 else every)

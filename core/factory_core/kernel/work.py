@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import platform
+from functools import partial
 
 import structlog
 
@@ -15,7 +16,7 @@ from factory_core.builds.journal import Assignment, Journal
 from factory_core.builds.pieces import Pieces
 from factory_core.builds.runner import BuildRunner, Workshop
 from factory_core.builds.tools import Blobs, BuildTools
-from factory_core.builds.workspaces import Workspaces, tend_workspaces
+from factory_core.builds.workspaces import Workspaces
 from factory_core.contracts.agent import Tools
 from factory_core.contracts.template import TemplatePackage
 from factory_core.kernel.boot import Studio
@@ -91,8 +92,11 @@ async def work(studio: Studio) -> None:
             statement_cache=settings.database_statement_cache,
         )
         beside = [
-            asyncio.create_task(tend_workspaces(workspaces, journal.running)),
-            asyncio.create_task(Upkeep(database.pool, studio.storage(), settings).run()),
+            asyncio.create_task(
+                Upkeep(
+                    database.pool, studio.storage(), settings, partial(workspaces.sweep, journal.running)
+                ).run()
+            ),
         ]
         try:
             await run_worker(order, BuildRunner(journal, blobs, workshop, crash), studio.jobs(), crash=crash)

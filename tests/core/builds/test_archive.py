@@ -297,6 +297,26 @@ def test_a_file_is_the_same_for_the_same_events_and_gives_them_back() -> None:
     assert pack(events) != pack(events[:-1])
 
 
+async def nothing() -> int:
+    return 0
+
+
+async def test_upkeep_goes_on_when_the_database_was_away(pool: Any, shelf: Shelf) -> None:
+    turns, twice = [], asyncio.Event()
+
+    async def sweep() -> int:
+        turns.append(1)
+        if len(turns) == 2:
+            twice.set()
+        async with pool.acquire() as connection:
+            return await connection.fetchval("select pg_terminate_backend(pg_backend_pid())")
+
+    upkeep = asyncio.create_task(Upkeep(pool, shelf, KernelSettings(), sweep).run(every=0.0))
+    await asyncio.wait_for(twice.wait(), 60)
+    upkeep.cancel()
+    await asyncio.gather(upkeep, return_exceptions=True)
+
+
 async def test_upkeep_forgets_old_results_and_workers(desk: Any, pool: Any, shelf: Shelf) -> None:
     for digest, age in (("old", 100), ("new", 10)):
         await pool.execute(
@@ -309,8 +329,8 @@ async def test_upkeep_forgets_old_results_and_workers(desk: Any, pool: Any, shel
             age,
         )
     never = KernelSettings(archive_after_days=0, memo_days=0)
-    await Upkeep(pool, shelf, never).turn()
+    await Upkeep(pool, shelf, never, nothing).turn()
     assert await pool.fetchval("select count(*) from memo") == 2
-    await Upkeep(pool, shelf, KernelSettings()).turn()
+    await Upkeep(pool, shelf, KernelSettings(), nothing).turn()
     assert await pool.fetchval("select array_agg(digest) from memo") == ["new"]
     assert await pool.fetchval("select array_agg(name) from past_worker") == ["new"]

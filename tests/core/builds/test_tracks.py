@@ -17,6 +17,7 @@ import pytest
 from factory_core.builds.crashpoints import CrashPoints
 from factory_core.builds.delivery import Delivery
 from factory_core.builds.harvest import verify_tree
+from factory_core.builds.harvest.workspace import Repository
 from factory_core.builds.journal import Assignment
 from factory_core.builds.merging import OWNERSHIP
 from factory_core.builds.pieces import Pieces
@@ -83,16 +84,16 @@ class Builder:
 
 
 class Integrator:
-    """Strips blanks, and passes every track but those it was told to refuse; says what stood in the worktree."""
+    """Stamps each file with its maker, once, and passes every track but those it was told to refuse."""
 
     name = "integrator"
     version = "1"
 
-    def __init__(self, workspaces: Workspaces) -> None:
+    def __init__(self, blobs: Blobs) -> None:
         self.refused: set[str] = set()
         self.interrupted: set[str] = set()
         self.runs: list[str] = []
-        self.workspaces = workspaces
+        self.blobs = blobs
 
     async def run(self, work: Work, tools: Tools) -> Outcome:
         """The tidy files and a gate."""
@@ -103,10 +104,14 @@ class Integrator:
         if track in self.interrupted:
             self.interrupted.discard(track)
             raise RuntimeError("the power is gone")
-        own = [ref for ref in work.inputs if not ref.producer.startswith("merge/")]
-        files = [Produced(path=ref.path, content=ref.producer.encode() + b"\n") for ref in own]
+        files = [
+            Produced(path=ref.path, content=stamp)
+            for ref in work.inputs
+            if not ref.producer.startswith("merge/")
+            and await self.blobs.get(ref.digest) != (stamp := ref.producer.encode() + b"\n")
+        ]
         passed = track not in self.refused
-        gate = GateResult(name="style", passed=passed, figure=f"{len(own)} files")
+        gate = GateResult(name="style", passed=passed, figure=f"{len(files)} files")
         return Outcome(files=tuple(files), gates=(gate,))
 
 
@@ -134,7 +139,7 @@ class Studio:
         self.blobs = Blobs(self.storage)
         self.workspaces = Workspaces(home)
         self.paths: dict[str, str] = {}
-        self.integrator, self.validator = Integrator(self.workspaces), Validator()
+        self.integrator, self.validator = Integrator(self.blobs), Validator()
         self.manifest = Manifest(
             name="t",
             version="1",
@@ -315,6 +320,16 @@ async def test_equal_tracks_are_checked_once(studio: Studio) -> None:
     assert studio.integrator.runs == ["foundation", "core", "docs"]
 
 
+async def test_tracks_on_another_main_are_checked_again(
+    studio: Studio, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await studio.build("one")
+    monkeypatch.setattr(Builder, "version", "2")
+    studio.paths = {"skeleton": "other/folder.txt"}
+    await studio.build("two")
+    assert studio.integrator.runs == ["foundation", "core", "docs"] * 2
+
+
 async def test_a_red_gate_keeps_the_branch_out_of_main_and_fails_the_build(studio: Studio) -> None:
     studio.integrator.refused = {"core"}
     build = await studio.build()
@@ -372,6 +387,16 @@ async def test_a_journal_that_names_other_commits_is_not_delivered(studio: Studi
     studio.validator.run = run  # type: ignore[method-assign]  # the moment between the merges and the delivery
     build = await studio.build()
     assert "track core was merged at 0000" in str((await studio.report(build))["failures"])
+
+
+@pytest.mark.parametrize("paths", [("docs/api/x.md", "docs/api"), ("docs/api", "docs/api/x.md")])
+async def test_a_folder_can_become_a_file_and_a_file_a_folder(paths: tuple[str, str], tmp_path: Path) -> None:
+    files = [Produced(path=path, content=path.encode()) for path in paths]
+    async with Workspaces(tmp_path).open(UUID(int=1)) as workspace:
+        for file in files:
+            await workspace.begin(Repository(), {file.path: file}, "docs", "feat/docs/docs/1", ())
+        found = [path for path in workspace.main.rglob("*") if path.is_file() and ".git" not in path.parts]
+        assert [path.relative_to(workspace.main).as_posix() for path in found] == [paths[1]]
 
 
 async def test_a_delivered_build_leaves_no_workspace(studio: Studio) -> None:
