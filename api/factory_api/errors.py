@@ -56,3 +56,15 @@ class RangeUnfit(FactoryError):
     def __init__(self, size: int) -> None:
         self.size = size
         super().__init__(f"The archive has {size} bytes; ask for a range inside it.")
+
+
+class MetricsForbidden(FactoryError):
+    """Somebody who is not known as the operator asks for the metrics, which tell of every organisation."""
+
+    status = 403
+
+    def __init__(self) -> None:
+        super().__init__(
+            "The metrics are the operator's. Ask on the studio's own machine and not through a proxy, or set "
+            "FACTORY_API_METRICS_TOKEN and send it as 'Authorization: Bearer …'."
+        )

@@ -1,11 +1,14 @@
-"""What the API adds: everything under ``/api/v1``, and a front door that leads to its documentation."""
+"""What the API adds: everything under ``/api/v1``, ``/metrics``, and a front door that leads to its documentation."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from factory_core.hooks import hookimpl
+from msgspec import Struct
+
+from factory_api.settings import ApiSettings
+from factory_core.hooks import Boot, hookimpl
 
 if TYPE_CHECKING:
     from litestar import Router
@@ -13,8 +16,14 @@ if TYPE_CHECKING:
 
 
 @hookimpl
-def factory_routes() -> Sequence[Router | BaseRouteHandler]:
-    """The REST calls and event streams."""
+def factory_settings() -> type[Struct]:
+    return ApiSettings
+
+
+@hookimpl
+def factory_routes(boot: Boot) -> Sequence[Router | BaseRouteHandler]:
+    """The REST calls, event streams and metrics."""
+    from factory_api.metrics import make_metrics
     from factory_api.router import API, front_door
 
-    return [API, front_door]
+    return [API, make_metrics(boot.settings(ApiSettings).metrics_token), front_door]

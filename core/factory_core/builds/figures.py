@@ -12,10 +12,21 @@ from uuid import UUID
 
 from msgspec import Struct
 
+from factory_core.contracts.events import ENDED, BuildState
+
 if TYPE_CHECKING:
     from factory_core.kernel.database import Connection
 
-__all__ = ["BUILDS", "WINDOW_SECONDS", "QueueFigures", "WorkerFigures", "queue_figures", "worker_figures"]
+__all__ = [
+    "BUILDS",
+    "WINDOW_SECONDS",
+    "BuildFigures",
+    "QueueFigures",
+    "WorkerFigures",
+    "build_figures",
+    "queue_figures",
+    "worker_figures",
+]
 
 BUILDS = "builds"
 WINDOW_SECONDS = 300.0
@@ -71,6 +82,10 @@ _JOBS = """
 _WORKERS = """
     select id, name, slots, started_at, extract(epoch from factory_now() - beat_at)::float8 as beat from worker
     order by started_at limit 1000"""
+_OPEN = "select state, count(*) as builds from build where open group by state"
+_ENDED = """
+    select body ->> 'state' as state, count(*) as builds from event
+    where kind = 'build.ended' and at > (select factory_now() - $1 * interval '1 second') group by 1"""
 _HELD = "select worker as id, count(*) as running from task where state = 'running' group by worker"
 
 
@@ -110,6 +125,25 @@ class WorkerFigures(Struct, frozen=True, kw_only=True):
     beat_seconds: float
     """How long ago it was last heard of."""
     started_at: datetime
+
+
+class BuildFigures(Struct, frozen=True, kw_only=True):
+    """Builds by state: those that have not ended, and those that did in the last ``window_seconds``."""
+
+    open: dict[BuildState, int]
+    ended: dict[BuildState, int]
+    window_seconds: float
+
+
+async def build_figures(connection: Connection, *, window: float = WINDOW_SECONDS) -> BuildFigures:
+    """Every state is there, with 0 if need be."""
+    now = {row["state"]: row["builds"] for row in await connection.fetch(_OPEN)}
+    lately = {row["state"]: row["builds"] for row in await connection.fetch(_ENDED, window)}
+    return BuildFigures(
+        open={state: now.get(state, 0) for state in BuildState if state not in ENDED},
+        ended={state: lately.get(state, 0) for state in BuildState if state in ENDED},
+        window_seconds=window,
+    )
 
 
 async def queue_figures(
