@@ -14,12 +14,12 @@ import time
 import asyncpg
 import structlog
 import uvloop
+from loading import drained, flat, load, prepare
 
 from factory_core.builds.ids import uuid7
-from factory_core.builds.journal import Completion, Journal, NewEdge, NewTask, Report, Submission
+from factory_core.builds.journal import Completion, Journal, NewEdge, NewTask, Submission
 from factory_core.kernel.queue import Queue
 from factory_core.kernel.worker import WorkerOrder, run_worker
-from factory_migrations.core.scripts import JOURNAL
 
 DATABASE, REDIS = sys.argv[1:3]
 ORG = uuid7()
@@ -42,34 +42,6 @@ class Bench:
         if self.ran == self.expected:
             self.ended.set()
         return Completion()
-
-
-async def load(journal, connection, plans):
-    """Builds with these plans, planned and committed at once."""
-    planner, tick, builds = uuid7(), 0, []
-    async with connection.transaction():
-        await journal.enlist(planner, "loader", 1000)
-        for tasks, edges in plans:
-            order = Submission(org=ORG, idem_key=str(uuid7()), spec_digest="", max_agents=10_000)
-            build = (await journal.submit(order)).build
-            builds.append(build)
-            tick += 1
-            turn = await journal.step(planner, tick, want=1, scan=False, offers=[build])
-            report = Report.of(turn.started[0], Completion(tasks=tasks, edges=edges))
-            tick += 1
-            await journal.step(planner, tick, [report], want=0, scan=False)
-        await journal.leave(planner)
-    return builds
-
-
-async def drained(connection, builds):
-    query = "select count(*) from build where id = any ($1) and state <> 'passed'"
-    while await connection.fetchval(query, builds):  # noqa: ASYNC110 - the end is a fact of the database
-        await asyncio.sleep(0.002)
-
-
-def flat(count):
-    return tuple(NewTask(id=f"t{n}", agent="noop") for n in range(count)), ()
 
 
 class Session:
@@ -100,7 +72,7 @@ class Session:
         await self.connection.close()
 
     async def timed(self, plans):
-        builds = await load(self.journal, self.connection, plans)
+        builds = await load(self.journal, self.connection, plans, ORG)
         visits = sum(t.agent != "barrier" for tasks, _ in plans for t in tasks)
         before = self.bench.ran
         begin = time.perf_counter()
@@ -113,7 +85,7 @@ class Session:
     async def start_p95(self, holding):
         if holding:
             tasks = tuple(NewTask(id=f"h{n}", agent="sleep", params={"seconds": "6"}) for n in range(holding))
-            await load(self.journal, self.connection, [(tasks, ())])
+            await load(self.journal, self.connection, [(tasks, ())], ORG)
             await self.queue.wake()
             await asyncio.sleep(1)
         sent = {}
@@ -131,10 +103,7 @@ class Session:
 
 async def main():
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.ERROR))
-    connection = await asyncpg.connect(DATABASE)
-    for script in JOURNAL:
-        await connection.execute(script.read_text())
-    await connection.close()
+    await prepare(DATABASE)
     figures = {}
     many = [flat(120) for _ in range(100)]
     async with Session("arq") as session:

@@ -69,7 +69,7 @@ class BuildLoop:
         self._crew = Crew(runner, slots, self.wake.ring)
         self._slots = slots
         self._reserved = min(reserved, slots - 1)
-        self._window = Window(pace.batch)
+        self._window = Window(min(pace.batch, slots))
         self._name = name
         self._pace = pace
         self._news = News(tell)

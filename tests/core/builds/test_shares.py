@@ -267,8 +267,8 @@ async def test_shares_of_nobody_are_refused(floor: Floor) -> None:
 MUTANTS: dict[str, tuple[str, str, str, Callable[[Floor], Awaitable[None]]]] = {
     "weights are ignored": (
         "05",
-        " / min(o.weight)",
-        "",
+        "n.used / o.weight",
+        "n.used",
         partial(test_slots_follow_the_weights_though_one_floods, slots=14, seconds=1.0),
     ),
     "use is not charged": (
@@ -279,7 +279,7 @@ MUTANTS: dict[str, tuple[str, str, str, Callable[[Floor], Awaitable[None]]]] = {
     ),
     "every task costs the same": (
         "05",
-        "extract(epoch from p_now - n.started_at)",
+        "date_part('epoch', p_now - started_at)",
         "0",
         test_long_tasks_count_for_what_they_take,
     ),

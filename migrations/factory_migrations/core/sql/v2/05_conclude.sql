@@ -44,26 +44,27 @@ begin
         end loop;
     end if;
 
-    with raw as (
-        select * from unnest(p_build, p_task, p_fence, p_kind, p_result, p_reason, p_memo, p_delay)
+    -- One pass, no join of the reports with themselves: of equal reports the first counts and the others get its answer.
+    with judged as (
+        select i.*, t.org_id, t.optional, t.outs, t.started_at, t.end_fence, t.end_seq, b.next_seq,
+            t.state = 'running' and t.fence = i.fence as fits,
+            row_number() over (partition by i.build_id, i.task, i.fence order by i.o) = 1 as first,
+            case
+                when b.stop then 'cancelled'
+                when i.kind = 'done' then 'done'
+                when i.kind = 'failed' or (i.kind = 'retry' and t.tries + 1 >= t.max_tries) then 'failed'
+                when i.kind in ('retry', 'park') and i.delay > 0 then 'waiting'
+                else 'ready' end as state
+        from unnest(p_build, p_task, p_fence, p_kind, p_result, p_reason, p_memo, p_delay)
             with ordinality as i (build_id, task, fence, kind, result, reason, memo, delay, o)
-    ), item as (
-        select distinct on (build_id, task, fence) * from raw order by build_id, task, fence, o
-    ), judged as (
-        select i.*, t.org_id, t.optional, t.outs, t.started_at, b.next_seq, case
-            when b.stop then 'cancelled'
-            when i.kind = 'done' then 'done'
-            when i.kind = 'failed' or (i.kind = 'retry' and t.tries + 1 >= t.max_tries) then 'failed'
-            when i.kind in ('retry', 'park') and i.delay > 0 then 'waiting'
-            else 'ready' end as state
-        from item i
-        join task t on t.build_id = i.build_id and t.id = i.task
-        join build b on b.id = i.build_id
-        where t.state = 'running' and t.fence = i.fence
-    ), numbered as (
-        select judged.*, state in ('done', 'failed', 'cancelled') as ended,
-            next_seq - 1 + row_number() over (partition by build_id order by o) as seq
+        left join task t on t.build_id = i.build_id and t.id = i.task
+        left join build b on b.id = i.build_id
+    ), answered as materialized (
+        select judged.*, fits and first as counts, state in ('done', 'failed', 'cancelled') as ended,
+            next_seq - 1 + count(*) filter (where fits and first) over (partition by build_id order by o) as seq
         from judged
+    ), numbered as (
+        select * from answered where counts
     ), changed as (
         update task t set state = s.state, end_fence = s.fence, end_seq = s.seq, worker = null,
             result = case when s.state in ('done', 'failed') then s.result::jsonb end,
@@ -93,8 +94,12 @@ begin
         returning b.unfinished
     ), charged as (
         insert into usage as u (org_id, worker, vt)
-        select n.org_id, p_worker, sum(greatest(extract(epoch from p_now - n.started_at), journal.toll())) / min(o.weight)
-        from numbered n join organisation o on o.id = n.org_id group by n.org_id
+        select n.org_id, p_worker, n.used / o.weight
+        from (
+            select org_id, sum(greatest(date_part('epoch', p_now - started_at), journal.toll())) as used
+            from numbered group by org_id
+        ) n
+        join organisation o on o.id = n.org_id
         on conflict (org_id, worker) do update set vt = u.vt + excluded.vt
     ), kept as (
         insert into memo (org_id, digest, result, created_at)
@@ -104,14 +109,15 @@ begin
         on conflict do nothing
     )
     select
-        array_agg(coalesce(n.seq, case t.end_fence when r.fence then t.end_seq end) order by r.o),
-        array_agg(n.build_id) filter (where n.ended and n.outs > 0 and n.o = r.o),
-        array_agg(n.task) filter (where n.ended and n.outs > 0 and n.o = r.o),
+        array_agg(case when a.counts then a.seq
+            when a.fits then (
+                select n.seq from numbered n where n.build_id = a.build_id and n.task = a.task and n.fence = a.fence)
+            when a.end_fence = a.fence then a.end_seq end order by a.o),
+        array_agg(a.build_id) filter (where a.counts and a.ended and a.outs > 0),
+        array_agg(a.task) filter (where a.counts and a.ended and a.outs > 0),
         (select bool_or(unfinished <= 0) from counted)
     into v_seqs, v_build, v_task, v_over
-    from raw r
-    left join numbered n on n.build_id = r.build_id and n.task = r.task and n.fence = r.fence
-    left join task t on t.build_id = r.build_id and t.id = r.task;
+    from answered a;
 
     if v_build is not null then
         perform journal.settle(journal.heirs(v_build, v_task), p_now);

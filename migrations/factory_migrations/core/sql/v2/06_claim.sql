@@ -18,6 +18,11 @@ declare
     v_behind uuid[];
     v_limited uuid[];
 begin
+    choice := false;
+    -- Most looks at an idle studio end here.
+    if p_ids is null and not exists (select from build where open and ready > 0 and not stop) then
+        return;
+    end if;
     with hungry as materialized (
         select b.id, b.org_id, b.project, b.vt, b.max_running from build b
         where p_ids is null and b.open and b.ready > 0 and not b.stop and b.state in ('queued', 'planning', 'running')
@@ -26,14 +31,14 @@ begin
         where b.id = any (p_ids) and b.open and b.ready > 0 and not b.stop and b.state in ('queued', 'planning', 'running')
     ), running as materialized (
         select t.org_id, t.build_id, count(*)::integer as n,
-            sum(greatest(extract(epoch from p_now - t.started_at), journal.toll())) as seconds
+            sum(greatest(date_part('epoch', p_now - t.started_at), journal.toll())) as seconds
         from (select distinct org_id from hungry) a
         cross join lateral (
             select t.org_id, t.build_id, t.started_at from task t where t.org_id = a.org_id and t.state = 'running' offset 0) t
         group by t.org_id, t.build_id
     ), org as materialized (
-        select o.id, o.weight, o.reserved, o.max_running, o.max_running is not null or exists (
-                select from project_share s where s.org_id = o.id and s.max_running is not null) as limited,
+        select o.id, o.weight, o.reserved, o.max_running, o.max_running is not null or (
+                select count(s.max_running) > 0 from project_share s where s.org_id = o.id) as limited,
             coalesce(r.n, 0) as n, o.vt + coalesce(u.vt, 0) + coalesce(r.seconds, 0) / o.weight as vt
         from (select distinct org_id from hungry) a
         cross join lateral (select * from organisation where id = a.org_id offset 0) o
@@ -45,8 +50,9 @@ begin
             cross join lateral (select x.project from build x where x.id = r.build_id offset 0) x
             where r.org_id = p.org_id and x.project = p.project) as n
         from (select distinct org_id, project from hungry) p
-        left join project_share s on s.org_id = p.org_id and s.project = p.project
-        where exists (select from project_share y where y.org_id = p.org_id)
+        left join lateral (
+            select * from project_share where org_id = p.org_id and project = p.project offset 0) s on true
+        where (select true from project_share y where y.org_id = p.org_id limit 1)
     ), able as materialized (
         select h.id, h.org_id, busy.project, h.vt, greatest(org.vt, p_clock) as time, org.vt < p_clock - 1 as behind, org.weight,
             org.limited, org.reserved or p_free > 0 as invited, coalesce(busy.n::double precision / busy.part, 0) as load,
@@ -54,9 +60,9 @@ begin
         from hungry h
         join org on org.id = h.org_id
         left join busy on busy.org_id = h.org_id and busy.project = h.project
-        left join running r on r.build_id = h.id
         where (org.n < org.max_running) is not false and (busy.n < busy.max_running) is not false
-            and (r.n < h.max_running) is not false
+            and (h.max_running is null or h.max_running > (
+                select count(*) from task t where t.org_id = h.org_id and t.build_id = h.id and t.state = 'running'))
     ), ranked as (
         select x.*, time + (row_number() over (
             partition by org_id order by load + (kp - 1)::double precision * p_per / part, vt, id
@@ -65,13 +71,16 @@ begin
             select able.*, row_number() over (partition by org_id, project order by vt, id) as kp from able where invited
         ) x
     ), locked as (
+        -- In this order, one by one, until there are enough.
         select b.id, r.org_id, r.time, r.load, r.behind, r.limited
-        from ranked r join build b on b.id = r.id
-        where b.open and b.ready > 0 and not b.stop and b.state in ('queued', 'planning', 'running')
-        order by r.tag, r.id limit v_most for update of b skip locked
+        from (select * from ranked order by tag, id) r
+        cross join lateral (
+            select x.id from build x where x.id = r.id and x.open and x.ready > 0 and not x.stop
+                and x.state in ('queued', 'planning', 'running') for update skip locked) b
+        limit v_most
     )
     select array_agg(id), array_agg(org_id), array_agg(time), array_agg(load), array_agg(org_id) filter (where behind),
-        array_agg(org_id) filter (where limited), (select count(*) > 0 from ranked), (select min(time) from able)
+        array_agg(org_id) filter (where limited), exists (select from able where invited), (select min(time) from able)
     into ids, v_orgs, times, loads, v_behind, v_limited, choice, least_time
     from locked;
 
@@ -88,6 +97,11 @@ begin
     end if;
 end $$;
 
+-- Its joins are of the builds with ready tasks, which may be many, to their organisations, which may be many too: hashed.
+-- Tables are looked up row by row in "lateral", which no setting changes.
+alter function journal.choose set enable_hashjoin = on;
+alter function journal.choose set enable_nestloop = off;
+
 -- Organisations that were idle come up to the virtual time of those that were not: what is past gives no credit.
 create function journal.lift(p_orgs uuid[], p_clock double precision, p_now timestamptz) returns void
 language plpgsql as $$
@@ -99,7 +113,7 @@ begin
     update organisation o set vt = p_clock - x.used
     from (
         select i.id, coalesce((select sum(u.vt) from usage u where u.org_id = i.id), 0) + coalesce((
-            select sum(greatest(extract(epoch from p_now - t.started_at), journal.toll())) from task t
+            select sum(greatest(date_part('epoch', p_now - t.started_at), journal.toll())) from task t
             where t.org_id = i.id and t.state = 'running'), 0) / i.weight as used
         from organisation i where i.id = any (v_orgs)
     ) x
@@ -111,14 +125,17 @@ end $$;
 create function journal.claim(
     p_worker uuid, p_tick bigint, p_ids uuid[], p_times double precision[], p_loads double precision[],
     p_want integer, p_free integer, p_per integer, p_now timestamptz
-) returns integer
+) returns table (
+    build_id uuid, task text, fence integer, org_id uuid, agent text, title text, team text,
+    phase text, scope text, params jsonb, tries integer, deadline_at timestamptz, spec_digest text
+)
 language plpgsql as $$
+#variable_conflict use_column
 declare
     v_body jsonb := jsonb_build_object('worker', p_worker);
-    v_count integer;
 begin
-    with offered as materialized (
-        select i.id, i.time, i.load, b.org_id, b.next_seq, b.vt, b.weight as pull, o.weight, o.reserved,
+    return query with offered as materialized (
+        select i.id, i.time, i.load, b.org_id, b.spec_digest, b.next_seq, b.vt, b.weight as pull, o.weight, o.reserved,
             x.project,
             -- Enough of each organisation to fill the whole claim: who is behind may take all of it.
             greatest(p_per, p_want / count(*) over (partition by b.org_id, x.project) + 1) as share, coalesce(s.weight, 1) as part,
@@ -134,7 +151,7 @@ begin
         cross join lateral (select * from organisation where id = b.org_id offset 0) o
         left join project_share s on s.org_id = b.org_id and s.project = b.project
         cross join lateral (
-            select case when exists (select from project_share y where y.org_id = b.org_id) then b.project end as project) x
+            select case when (select true from project_share y where y.org_id = b.org_id limit 1) then b.project end as project) x
     ), near as (
         select f.*, t.id as task, t.fence + 1 as fence, row_number() over (partition by f.id order by t.rank, t.n) as k,
             f.vt + row_number() over (partition by f.id order by t.rank, t.n)::double precision / f.pull as turn
@@ -154,22 +171,22 @@ begin
             row_number() over (partition by reserved order by time + ko * journal.toll() / weight, org_id, ko) as kr
         from of_org where (ko <= org_room) is not false
     ), picked as materialized (
-        select id as build_id, org_id, next_seq, task, fence, k from of_all where reserved or kr <= p_free
+        select id as build_id, org_id, spec_digest, next_seq, task, fence, k from of_all where reserved or kr <= p_free
         order by tag, org_id, ko limit p_want
     ), changed as (
         update task t set state = 'running', fence = s.fence, worker = p_worker, tick = p_tick, started_at = p_now,
             run_at = null, deadline_at = p_now + t.deadline_seconds * interval '1 second'
         from picked s where t.build_id = s.build_id and t.id = s.task
+        returning t.build_id, t.id, t.fence, t.org_id, t.agent, t.title, t.team, t.phase, t.scope, t.params, t.tries,
+            t.deadline_at, s.spec_digest
     ), told as (
         insert into event (build_id, seq, org_id, kind, task, fence, at, body)
         select build_id, next_seq - 1 + k, org_id, 'task.started', task, fence, p_now, v_body from picked
-        returning build_id
     ), counted as (
         update build b set next_seq = b.next_seq + s.n, ready = b.ready - s.n, vt = b.vt + s.n::double precision / b.weight,
             state = case b.state when 'queued' then 'planning' else b.state end
         from (select build_id, count(*) as n from picked group by build_id) s
         where b.id = s.build_id
     )
-    select count(*) into v_count from told;
-    return v_count;
+    select * from changed;
 end $$;

@@ -47,10 +47,9 @@ begin
         select 'r'::"char", null::bigint[], h.build_id, h.task, h.fence, null::uuid, null, null, null, null, null, null::jsonb,
             null::integer, null::timestamptz, null
         from unnest(p_held_build, p_held_task, p_held_fence) as h (build_id, task, fence)
-        where not exists (
-            select from task t join build b on b.id = t.build_id
-            where t.build_id = h.build_id and t.id = h.task and t.fence = h.fence and t.state = 'running'
-                and t.worker = p_worker and not b.stop);
+        left join lateral (select * from task where build_id = h.build_id and id = h.task offset 0) t on true
+        left join lateral (select stop from build where id = h.build_id offset 0) b on true
+        where (t.fence = h.fence and t.state = 'running' and t.worker = p_worker and not b.stop) is not true;
     end if;
 
     if v_last is null then
@@ -66,8 +65,9 @@ begin
             update worker set vt = v_choice.least_time where id = p_worker;
         end if;
         if v_choice.ids is not null then
-            v_count := journal.claim(
-                p_worker, p_tick, v_choice.ids, v_choice.times, v_choice.loads, p_want, v_free, p_per, v_now);
+            return query select 's'::"char", null::bigint[], c.* from journal.claim(
+                p_worker, p_tick, v_choice.ids, v_choice.times, v_choice.loads, p_want, v_free, p_per, v_now) c;
+            get diagnostics v_count = row_count;
         end if;
         v_more := v_count >= p_want or (p_scan and (v_count > 0 or v_choice.choice)) or (not p_scan and exists (
             -- What ended may have made room in other builds.
@@ -75,7 +75,7 @@ begin
                 and (o.max_running is not null or exists (
                     select from project_share y where y.org_id = o.id and y.max_running is not null))));
     end if;
-    if v_count > 0 or p_tick <= v_last then
+    if p_tick <= v_last then
         return query
         select 's'::"char", null::bigint[], t.build_id, t.id, t.fence, t.org_id, t.agent, t.title, t.team, t.phase, t.scope,
             t.params, t.tries, t.deadline_at, b.spec_digest
@@ -88,5 +88,18 @@ begin
     end if;
 end $$;
 
--- Plans made while the tables were empty are kept for ever and are wrong by a factor of forty later.
-alter function journal.step set plan_cache_mode = force_custom_plan;
+-- One plan per connection and statement, made once: planning them anew cost more than running them. A plan made while the
+-- tables were empty is kept for ever, so it must not be one that is wrong later by a factor of forty. Every statement here
+-- starts from the few rows it was given and looks the others up by their keys, and these settings leave it nothing else.
+-- Compiling is for queries that run for seconds; forbidden ways count as such.
+alter function journal.step set plan_cache_mode = force_generic_plan;
+alter function journal.step set enable_seqscan = off;
+alter function journal.step set enable_hashjoin = off;
+alter function journal.step set enable_mergejoin = off;
+alter function journal.step set jit = off;
+
+-- A plan of many thousand tasks is joined with itself. It comes once a build, and is planned for its size.
+alter function journal.plant set plan_cache_mode = force_custom_plan;
+alter function journal.plant set enable_seqscan = on;
+alter function journal.plant set enable_hashjoin = on;
+alter function journal.plant set enable_mergejoin = on;
