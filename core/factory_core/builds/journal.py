@@ -298,13 +298,16 @@ class Journal:
             )
         return {row["digest"]: msgspec.json.decode(row["result"]) for row in rows}
 
-    async def remember(self, org: UUID, facts: Mapping[str, Mapping[str, Any]]) -> None:
-        """Keep facts under their digests; what is there already stays. Safe to repeat."""
+    async def remember(
+        self, org: UUID, facts: Mapping[str, Mapping[str, Any]], *, instead: bool = False
+    ) -> None:
+        """Keep facts under their digests; what is there already stays, or goes (``instead``). Safe to repeat."""
         await self._source.execute(
-            "select journal.remember($1, $2, $3)",
+            "select journal.remember($1, $2, $3, $4)",
             org,
             list(facts),
             [as_json(fact) for fact in facts.values()],
+            instead,
         )
 
     @asynccontextmanager
@@ -375,4 +378,5 @@ def _assignment(row: Any) -> Assignment:
         tries=row[12],
         deadline_at=row[13],
         spec_digest=row[14],
+        afresh=row[15],
     )

@@ -19,7 +19,9 @@ class KeepsMemos(Protocol):
 
     async def memos(self, org: UUID, digests: Iterable[str]) -> dict[str, dict[str, Any]]: ...
 
-    async def remember(self, org: UUID, facts: Mapping[str, Mapping[str, Any]]) -> None: ...
+    async def remember(
+        self, org: UUID, facts: Mapping[str, Mapping[str, Any]], *, instead: bool = False
+    ) -> None: ...
 
 
 class Pieces:
@@ -39,14 +41,18 @@ class Pieces:
 
 class PieceMemo(Pieces):
     """The memory of one kind of agent in one organisation, used by one task of ``build``. Keys of different agents, or of
-    versions of one agent, never meet, nor do they meet the digests of whole outcomes."""
+    versions of one agent, never meet, nor do they meet the digests of whole outcomes. ``afresh``: nothing is recalled, and
+    what is remembered takes the place of what was."""
 
-    def __init__(self, memos: KeepsMemos, org: UUID, build: UUID, agent: str, version: str) -> None:
+    def __init__(
+        self, memos: KeepsMemos, org: UUID, build: UUID, agent: str, version: str, *, afresh: bool = False
+    ) -> None:
         self._memos = memos
         self._org = org
         self._build = str(build)
         self._agent = agent
         self._version = version
+        self._afresh = afresh
         self._found: dict[str, Reuse] = {}
 
     @property
@@ -56,6 +62,8 @@ class PieceMemo(Pieces):
 
     async def recall(self, keys: Iterable[str]) -> dict[str, Any]:
         """Those of the keys that are known, with their facts."""
+        if self._afresh:
+            return {}
         digests = {self._digest(key): key for key in keys}
         found = await self._memos.memos(self._org, digests)
         for digest, kept in found.items():
@@ -64,10 +72,10 @@ class PieceMemo(Pieces):
         return {digests[digest]: kept["fact"] for digest, kept in found.items()}
 
     async def remember(self, facts: Mapping[str, Any]) -> None:
-        """Keep facts; the first of equal keys stays."""
+        """Keep facts; the first of equal keys stays, unless the work is done afresh."""
         kept = {self._digest(key): {"build": self._build, "fact": fact} for key, fact in facts.items()}
         if kept:
-            await self._memos.remember(self._org, kept)
+            await self._memos.remember(self._org, kept, instead=self._afresh)
 
     def _digest(self, key: str) -> str:
         facts = ["piece", self._agent, self._version, key]

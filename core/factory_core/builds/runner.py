@@ -122,12 +122,10 @@ class BuildRunner:
             return _failed(f"No agent {assignment.agent!r} is installed: see studio plugins.")
         work = await self._gather(assignment, known)
         memo = memo_digest(agent.name, agent.version, work)
-        remembered = await self._journal.memo(assignment.org, memo)
-        if remembered is not None:
-            record = TaskRecord.of_row(assignment.task, remembered)
-            if await self._kept(record):
-                return await self._conclude(assignment, known, work, record, ())
-        pieces = PieceMemo(self._journal, assignment.org, assignment.build, agent.name, agent.version)
+        record = await self._remembered(assignment, memo)
+        if record is not None:
+            return _lasting(await self._conclude(assignment, known, work, record, ()), memo)
+        pieces = self._pieces(assignment, agent)
         tools = await self._shop.make_tools(assignment, known.template, pieces)
         outcome = await agent.run(work, tools)
         lasting = None if tools_used(tools) else memo
@@ -143,12 +141,11 @@ class BuildRunner:
             if agent is None:
                 return TaskRecord()
             memo = memo_digest(agent.name, agent.version, work)
-            remembered = await self._journal.memo(assignment.org, memo)
-            if remembered is not None:
-                record = TaskRecord.of_row(assignment.task, remembered)
-                if await self._kept(record):
-                    return record
-            pieces = PieceMemo(self._journal, assignment.org, assignment.build, agent.name, agent.version)
+            record = await self._remembered(assignment, memo)
+            if record is not None:
+                lasting = memo
+                return record
+            pieces = self._pieces(assignment, agent)
             tools = await self._shop.make_tools(assignment, known.template, pieces)
             outcome = await agent.run(work, tools)
             lasting = None if tools_used(tools) else memo
@@ -158,6 +155,16 @@ class BuildRunner:
         if record.failure:
             return Completion(kind=CompletionKind.FAILED, reason=record.failure, result=record.to_json())
         return Completion(result=record.to_json(), memo=lasting)
+
+    async def _remembered(self, assignment: Assignment, memo: str) -> TaskRecord | None:
+        """What equal work left, unless a person wants it done afresh. Raises BlobDamaged."""
+        found = None if assignment.afresh else await self._journal.memo(assignment.org, memo)
+        record = None if found is None else TaskRecord.of_row(assignment.task, found)
+        return record if record is not None and await self._kept(record) else None
+
+    def _pieces(self, assignment: Assignment, agent: Agent) -> PieceMemo:
+        org, build = assignment.org, assignment.build
+        return PieceMemo(self._journal, org, build, agent.name, agent.version, afresh=assignment.afresh)
 
     async def _kept(self, record: TaskRecord) -> bool:
         """Whether what was remembered is still stored. Raises BlobDamaged."""
@@ -209,9 +216,7 @@ class BuildRunner:
     ) -> Completion:
         record = await self._stored(assignment, outcome, memo, pieces)
         lasting = record.origin.digest if record.origin is not None else None
-        completion = await self._conclude(assignment, known, work, record, outcome.spawn)
-        # A failure that something is done about is no failure of the build, and still nothing to remember.
-        return completion if completion.result.get("failure") else replace(completion, memo=lasting)
+        return _lasting(await self._conclude(assignment, known, work, record, outcome.spawn), lasting)
 
     async def _conclude(
         self,
@@ -336,6 +341,12 @@ async def load_knowledge(
         spec_name=data["spec_name"],
         before=ancestors(plan.tasks),
     )
+
+
+def _lasting(completion: Completion, memo: str | None) -> Completion:
+    """The completion with what its result is remembered under, also when it was remembered itself: who wants the task done
+    afresh has that forgotten. A failure that something is done about is nothing to remember."""
+    return completion if completion.result.get("failure") else replace(completion, memo=memo)
 
 
 def _failed(reason: str) -> Completion:

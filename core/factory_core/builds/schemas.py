@@ -77,6 +77,8 @@ class Assignment(Struct, frozen=True, kw_only=True):
     tries: int = 0
     deadline_at: datetime | None = None
     spec_digest: str = ""
+    afresh: bool = False
+    """A person named the task: nothing of it is answered from memory."""
 
     @property
     def key(self) -> Key:

@@ -121,6 +121,7 @@ class Task(Table, tablename="task"):
     result = JSONB(null=True)
     reason = Text()
     rank = DoublePrecision()
+    afresh = Boolean()
 
 
 class Edge(Table, tablename="edge"):

@@ -7,16 +7,18 @@ import hashlib
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from factory_core.builds.control import ForkOrder
 from factory_core.builds.crashpoints import CrashPoints
 from factory_core.builds.delivery import LOG_LINES, Delivered, Delivery, spec_file_name
 from factory_core.builds.harvest.contribution import Contribution, check_contributions
-from factory_core.builds.journal import Assignment, Completion
+from factory_core.builds.journal import Assignment, Completion, CompletionKind, NewTask
 from factory_core.builds.knowledge import BuildKnowledge, KnowledgeShelf
 from factory_core.builds.pieces import PieceMemo, Pieces
 from factory_core.builds.record import TaskRecord
@@ -153,48 +155,68 @@ class Builder:
         return self.outcome
 
 
+class Workplace:
+    """Runs builds of one specification as far as the agent's task."""
+
+    def __init__(self, desk: Any, storage: Storage, home: Path, agent: Builder) -> None:
+        async def lend_pieces(_: Assignment, __: TemplatePackage, pieces: Pieces) -> Any:
+            return pieces
+
+        self.desk, self.blobs, self.known = desk, Blobs(storage), knowledge("p.yaml")
+        workshop = Workshop(
+            agents={"builder": agent},
+            templates={"t": self.known.template},
+            planner=HierarchicalPlanner(),
+            delivery=Delivery(desk.journal, self.blobs, storage, {}),
+            make_tools=lend_pieces,
+            workspaces=Workspaces(home),
+        )
+        self.runner = BuildRunner(desk.journal, self.blobs, workshop, CrashPoints())
+
+    async def order(self, key: str) -> tuple[UUID, Completion]:
+        """A new build, and how the agent's task ended."""
+        spec = await self.blobs.put(self.known.spec)
+        params = {"spec": spec, "spec_name": "p.yaml", "template": "t", "max_agents": ""}
+        build = await self.desk.submit(key, params=params)
+        return build, await self.go_on(build)
+
+    async def go_on(self, build: UUID) -> Completion:
+        """How the agent's task ended; the build is cancelled there."""
+        waiting = [attempt for attempt in (await self.desk.turn()).started if attempt.build == build]
+        while True:
+            attempt = waiting.pop()
+            completion = await self.runner.run(attempt)
+            if attempt.agent == "planner":
+                completion = msgspec.structs.replace(completion, tasks=(*completion.tasks, LATER))
+            waiting += (await self.desk.turn((attempt, completion))).started
+            if attempt.agent == "builder":
+                await self.desk.journal.cancel(self.desk.org, build)
+                await self.desk.turn(*((other, CANCELLED) for other in waiting), want=0)
+                return completion
+
+
+CANCELLED = Completion(kind=CompletionKind.CANCELLED)
+LATER = NewTask(id="later", agent="noop", delay=3600.0)
+"""Keeps the build from ending by itself."""
+
+
 @pytest.fixture
-def build_twice(desk: Any, storage: Storage, tmp_path: Path) -> Callable[..., Awaitable[Completion]]:
+def workplace(desk: Any, storage: Storage, tmp_path: Path) -> Callable[[Builder], Workplace]:
+    return lambda agent: Workplace(desk, storage, tmp_path, agent)
+
+
+@pytest.fixture
+def build_twice(workplace: Callable[[Builder], Workplace]) -> Callable[..., Awaitable[Completion]]:
     """Two builds of one specification, the second after ``between``; the second's completion of the agent's task."""
 
     async def build_twice(
         agent: Builder, between: Callable[[], Awaitable[object]] | None = None
     ) -> Completion:
-        async def lend_pieces(_: Assignment, __: TemplatePackage, pieces: Pieces) -> Any:
-            return pieces
-
-        blobs = Blobs(storage)
-        known = knowledge("p.yaml")
-        workshop = Workshop(
-            agents={"builder": agent},
-            templates={"t": known.template},
-            planner=HierarchicalPlanner(),
-            delivery=Delivery(desk.journal, blobs, storage, {}),
-            make_tools=lend_pieces,
-            workspaces=Workspaces(tmp_path),
-        )
-        runner = BuildRunner(desk.journal, blobs, workshop, CrashPoints())
-        params = {
-            "spec": await blobs.put(known.spec),
-            "spec_name": "p.yaml",
-            "template": "t",
-            "max_agents": "",
-        }
-        ending = Completion()
-        for key in ("first", "second"):
-            build = await desk.submit(key, params=params)
-            waiting = [attempt for attempt in (await desk.turn()).started if attempt.build == build]
-            while waiting:
-                attempt = waiting.pop()
-                completion = await runner.run(attempt)
-                turn = await desk.turn((attempt, completion))
-                waiting += turn.started
-                if attempt.agent == "builder":
-                    ending = completion
-                    break
-            if key == "first" and between is not None:
-                await between()
-        return ending
+        place = workplace(agent)
+        await place.order("first")
+        if between is not None:
+            await between()
+        return (await place.order("second"))[1]
 
     return build_twice
 
@@ -230,10 +252,12 @@ async def test_the_report_names_the_build_that_work_was_reused_from(
 class Piecemeal(Builder):
     """Judges pieces, those it remembers not again."""
 
+    found = 1
+
     async def run(self, work: Work, tools: Tools) -> Outcome:
         """Its name is in every outcome, so that the outcome is not remembered as a whole."""
         self.known = await tools.recall(["x", "y"])
-        await tools.remember({"x": [1]})
+        await tools.remember({"x": self.found})
         return msgspec.structs.replace(self.outcome, gates=(GateResult(name="g", passed=False),))
 
 
@@ -243,9 +267,43 @@ async def test_an_agent_recalls_pieces_of_earlier_builds_and_the_record_says_so(
 ) -> None:
     agent = Piecemeal()
     again = await build_twice(agent)
-    assert agent.known == {"x": [1]}
+    assert agent.known == {"x": 1}
     (piece,) = again.result["pieces"]
     assert piece["build"] == str((await desk.journal.builds(desk.org))[1].id)
+
+
+@pytest.mark.anyio
+async def test_what_a_person_names_is_done_again_though_memory_answered_it(desk: Any, workplace: Any) -> None:
+    agent = Builder()
+    place = workplace(agent)
+    await place.order("first")
+    build, answered = await place.order("second")
+    assert agent.runs == 1
+    assert answered.memo
+    planned = ForkOrder(org=desk.org, source=build, task="plan", idem_key="plan")
+    await place.go_on((await desk.journal.control.fork(planned)).build)
+    assert agent.runs == 1  # nobody named it
+    await desk.journal.control.retry(desk.org, build, tasks=["service"])
+    await place.go_on(build)
+    assert agent.runs == 2
+    order = ForkOrder(org=desk.org, source=build, task="service", idem_key="fork")
+    await place.go_on((await desk.journal.control.fork(order)).build)
+    assert agent.runs == 3
+    await place.order("third")
+    assert agent.runs == 3
+
+
+@pytest.mark.anyio
+async def test_pieces_are_not_recalled_for_a_task_that_a_person_names(desk: Any, workplace: Any) -> None:
+    agent = Piecemeal()
+    place = workplace(agent)
+    build, _ = await place.order("first")
+    await desk.journal.control.retry(desk.org, build, tasks=["service"])
+    agent.found = 2
+    await place.go_on(build)
+    assert agent.known == {}
+    await place.order("second")
+    assert agent.known == {"x": 2}  # what was found last
 
 
 @pytest.mark.anyio

@@ -14,6 +14,7 @@ from uuid import UUID
 import msgspec
 import pytest
 
+from factory_core.builds.control import ForkOrder
 from factory_core.builds.crashpoints import CrashPoints
 from factory_core.builds.delivery import Delivery
 from factory_core.builds.harvest import verify_tree
@@ -151,11 +152,14 @@ class Studio:
         )
 
     async def build(self, key: str = "key") -> UUID:
-        """Run every task, one after another, until nothing is left to do."""
-        runner = self.runner()
+        """Order and run it."""
         spec = await self.blobs.put(SPEC)
         params = {"spec": spec, "spec_name": "cards.yaml", "template": "t", "max_agents": ""}
-        build = await self.desk.submit(key, params=params)
+        return await self.go_on(await self.desk.submit(key, params=params))
+
+    async def go_on(self, build: UUID) -> UUID:
+        """Run every task, one after another, until nothing is left to do."""
+        runner = self.runner()
         waiting = [attempt for attempt in (await self.desk.turn()).started if attempt.build == build]
         while waiting:
             attempt = waiting.pop(0)
@@ -328,6 +332,14 @@ async def test_tracks_on_another_main_are_checked_again(
     studio.paths = {"skeleton": "other/folder.txt"}
     await studio.build("two")
     assert studio.integrator.runs == ["foundation", "core", "docs"] * 2
+
+
+async def test_a_named_merge_is_checked_afresh_though_memory_answered_it(studio: Studio) -> None:
+    await studio.build("one")
+    again = await studio.build("two")
+    order = ForkOrder(org=studio.desk.org, source=again, task="merge/core", idem_key="fork")
+    await studio.go_on((await studio.desk.journal.control.fork(order)).build)
+    assert studio.integrator.runs == ["foundation", "core", "docs", "core"]
 
 
 async def test_a_red_gate_keeps_the_branch_out_of_main_and_fails_the_build(studio: Studio) -> None:

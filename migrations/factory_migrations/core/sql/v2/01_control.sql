@@ -8,4 +8,6 @@ alter table build
     add column held_at timestamptz,
     add column max_seconds double precision,
     add column first_fence integer not null default 0;
+-- A person named the task, so that nothing of it is answered from memory.
+alter table task add column afresh boolean not null default false;
 update build set max_seconds = extract(epoch from deadline_at - created_at) where deadline_at is not null;

@@ -14,7 +14,8 @@ create function journal.step(
     p_want integer, p_scan boolean, p_offer uuid[], p_per integer, p_keep integer default 0
 ) returns table (
     k "char", seqs bigint[], build_id uuid, task text, fence integer, org_id uuid, agent text, title text, team text,
-    phase text, scope text, params jsonb, tries integer, deadline_at timestamptz, spec_digest text
+    phase text, scope text, params jsonb, tries integer, deadline_at timestamptz, spec_digest text,
+    afresh boolean
 )
 language plpgsql as $$
 #variable_conflict use_column
@@ -45,7 +46,7 @@ begin
     if cardinality(p_held_build) > 0 then
         return query
         select 'r'::"char", null::bigint[], h.build_id, h.task, h.fence, null::uuid, null, null, null, null, null, null::jsonb,
-            null::integer, null::timestamptz, null
+            null::integer, null::timestamptz, null, null::boolean
         from unnest(p_held_build, p_held_task, p_held_fence) as h (build_id, task, fence)
         left join lateral (select * from task where build_id = h.build_id and id = h.task offset 0) t on true
         left join lateral (select stop from build where id = h.build_id offset 0) b on true
@@ -78,7 +79,7 @@ begin
     if p_tick <= v_last then
         return query
         select 's'::"char", null::bigint[], t.build_id, t.id, t.fence, t.org_id, t.agent, t.title, t.team, t.phase, t.scope,
-            t.params, t.tries, t.deadline_at, b.spec_digest
+            t.params, t.tries, t.deadline_at, b.spec_digest, t.afresh
         from task t join build b on b.id = t.build_id
         where t.worker = p_worker and t.tick = p_tick and t.state = 'running';
     end if;

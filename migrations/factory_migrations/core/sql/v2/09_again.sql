@@ -66,8 +66,8 @@ end $$;
 
 -- Puts tasks and all that follows from them back to waiting. What they spawned is taken away: they spawn it again. Their
 -- fences go on from where they were, and those of what is spawned again go on from the highest taken away. The caller
--- holds the build's lock.
-create function journal.rewind(p_build uuid, p_roots text[], p_now timestamptz) returns text[]
+-- holds the build's lock. p_named: those that are done afresh, with nothing from memory.
+create function journal.rewind(p_build uuid, p_roots text[], p_named text[], p_now timestamptz) returns text[]
 language plpgsql as $$
 declare
     v_again text[] := journal.below(p_build, p_roots);
@@ -95,7 +95,8 @@ begin
     select p_build, seq, org_id, kind, id, fence, p_now from told;
     delete from task where build_id = p_build and id = any (v_gone);
     update task t set state = 'waiting', tries = 0, crashes = 0, worker = null, tick = null, run_at = null, started_at = null,
-        ended_at = null, deadline_at = null, memo_digest = null, result = null, reason = '', need = (
+        ended_at = null, deadline_at = null, memo_digest = null, result = null, reason = '',
+        afresh = coalesce(t.id = any (p_named), false), need = (
             select count(*) from edge e join task p on p.build_id = e.build_id and p.id = e.parent
             where e.build_id = p_build and e.child = t.id
                 and (p.id = any (v_again) or p.state in ('waiting', 'ready', 'running')))
@@ -162,7 +163,7 @@ begin
         return;
     end if;
     perform journal.tell(p_build, 'build.retried', null, v_asked, v_now);
-    v_again := journal.rewind(p_build, v_roots, v_now);
+    v_again := journal.rewind(p_build, v_roots, p_tasks, v_now);
     update build set open = true, stop = false, archived = false, ended_at = null, reason = case when open then reason else '' end,
         state = case when open then state else journal.pace(p_build) end,
         vt = case when open then vt else greatest(vt, coalesce((
@@ -250,11 +251,11 @@ begin
         return;
     end if;
     insert into task (build_id, id, org_id, n, parent, depth, agent, title, team, phase, scope, params, requirements, seconds,
-        priority, optional, always, state, ended_at, deadline_seconds, max_tries, memo_digest, result)
+        priority, optional, always, state, ended_at, deadline_seconds, max_tries, memo_digest, result, afresh)
     select p_build, id, org_id, row_number() over (order by n, id) - 1, parent, depth, agent, title, team, phase, scope,
         case id when p_task then params || p_params else params end, requirements, seconds, priority, optional, always,
         case when x.again then 'waiting' else 'done' end, case when not x.again then v_now end, deadline_seconds, max_tries,
-        case when not x.again then memo_digest end, case when not x.again then result end
+        case when not x.again then memo_digest end, case when not x.again then result end, id = p_task
     from task cross join lateral (select id = any (v_again) as again) x
     where build_id = p_source and (parent = any (v_again)) is not true;
     insert into edge (build_id, parent, child, org_id)

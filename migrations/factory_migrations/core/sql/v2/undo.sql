@@ -6,6 +6,7 @@ drop table job, dead_job, past_worker;
 drop index task_quarantined, event_at;
 -- 01_control
 alter table build drop column held_at, drop column max_seconds, drop column first_fence;
+alter table task drop column afresh;
 -- 01_shares
 drop table project_share, usage;
 drop index build_open_of, task_busy, task_ready;
