@@ -37,9 +37,8 @@ from factory_core.contracts.files import FileRef, Produced
 from factory_core.contracts.plan import Track
 from factory_core.errors import FactoryError
 
-__all__ = ["MERGE_AGENT", "OWNERSHIP", "HistoryDiffers", "Merger", "committed", "merged_entries", "tree_of"]
+__all__ = ["OWNERSHIP", "HistoryDiffers", "Merger", "committed", "merged_entries", "tree_of"]
 
-MERGE_AGENT = "merger"
 OWNERSHIP = "one owner per path"
 NOBODY_ELSE = "none of another task"
 

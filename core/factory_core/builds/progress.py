@@ -8,12 +8,11 @@ from datetime import datetime
 from msgspec import Struct
 
 from factory_core.contracts.events import ENDED, BuildState, Event, EventKind, TaskState
-from factory_core.contracts.plan import Plan, PlannedTask
+from factory_core.contracts.plan import QUIET, Plan, PlannedTask
 
 __all__ = ["PhaseProgress", "Progress"]
 
 PLAN_TASK = "plan"
-QUIET_AGENTS = frozenset({"barrier", "coordinator"})
 
 _AFTER: dict[str, TaskState] = {
     EventKind.TASK_STARTED: TaskState.RUNNING,
@@ -118,7 +117,7 @@ class Progress:
         """The phases in the plan's order."""
         groups: dict[str, list[PlannedTask]] = {}
         for task in self.tasks.values():
-            if task.agent not in QUIET_AGENTS:
+            if task.agent not in QUIET:
                 groups.setdefault(task.phase, []).append(task)
         return tuple(self._phase(name, tasks) for name, tasks in groups.items())
 

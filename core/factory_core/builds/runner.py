@@ -21,7 +21,7 @@ from factory_core.builds.journal import Assignment, Completion, CompletionKind, 
 from factory_core.builds.kinship import readable
 from factory_core.builds.knowledge import BuildKnowledge, KnowledgeShelf, ancestors
 from factory_core.builds.memo import memo_digest
-from factory_core.builds.merging import MERGE_AGENT, Merger
+from factory_core.builds.merging import Merger
 from factory_core.builds.paths import check_produced
 from factory_core.builds.pieces import PieceMemo, Pieces
 from factory_core.builds.reactions import react
@@ -33,7 +33,7 @@ from factory_core.contracts.agent import Agent, Outcome, Spawn, Tools, Work
 from factory_core.contracts.blueprint import Blueprint
 from factory_core.contracts.events import TaskState
 from factory_core.contracts.files import FileRef
-from factory_core.contracts.plan import Plan, Planner
+from factory_core.contracts.plan import MERGER, Plan, Planner
 from factory_core.contracts.template import TemplatePackage
 from factory_core.errors import EnvironmentUnfit, FactoryError, ObjectMissing
 from factory_core.planning import narrow, plan_build, reads_for
@@ -92,7 +92,7 @@ class BuildRunner:
             known = await self._known(assignment.org, assignment.build)
             if assignment.agent == DELIVERY_AGENT:
                 return await self._deliver(assignment, known)
-            if assignment.agent == MERGE_AGENT:
+            if assignment.agent == MERGER:
                 return await self._merge(assignment, known)
             return await self._work(assignment, known)
         except FactoryError as error:

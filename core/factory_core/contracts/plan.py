@@ -10,6 +10,10 @@ from factory_core.contracts.blueprint import Blueprint
 from factory_core.contracts.template import TemplatePackage
 
 __all__ = [
+    "BARRIER",
+    "COORDINATOR",
+    "MERGER",
+    "QUIET",
     "Arrangement",
     "Draft",
     "Paradigm",
@@ -20,7 +24,21 @@ __all__ = [
     "Region",
     "Team",
     "Track",
+    "counts",
 ]
+
+BARRIER = "barrier"
+COORDINATOR = "coordinator"
+MERGER = "merger"
+"""The kernel itself, which merges a track."""
+QUIET = frozenset({BARRIER, COORDINATOR})
+"""Kinds that do nothing: a task of theirs ends by itself when those before it have ended."""
+
+
+def counts(agent: str) -> bool:
+    """Whether tasks of this kind count as agents: what the kernel does itself does not. The journal's SQL has the same in
+    ``journal.counts``."""
+    return agent not in QUIET and agent != MERGER
 
 
 class PlannedTask(Struct, frozen=True, kw_only=True):

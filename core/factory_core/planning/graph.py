@@ -7,19 +7,13 @@ from graphlib import CycleError, TopologicalSorter
 
 from msgspec.structs import replace
 
-from factory_core.contracts.plan import PlannedTask
+from factory_core.contracts.plan import BARRIER, PlannedTask
 
 from .errors import PlanError
 from .slugs import Names
 
-__all__ = ["BARRIER", "COORDINATOR", "QUIET", "Edge", "Graph", "critical_path", "finish_times"]
+__all__ = ["MOST_EDGES", "Edge", "Graph", "critical_path", "finish_times"]
 
-BARRIER = "barrier"
-COORDINATOR = "coordinator"
-MERGER = "merger"
-"""The kernel itself, which merges a track. It does not count as an agent."""
-QUIET = frozenset({BARRIER, COORDINATOR})
-"""Agents that cost nothing and do not count."""
 MOST_EDGES = 50
 """More edges than this between two groups are led through one barrier."""
 

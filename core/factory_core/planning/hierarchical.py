@@ -9,12 +9,12 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from factory_core.contracts.blueprint import Blueprint
-from factory_core.contracts.plan import Plan, PlannedTask, Region
+from factory_core.contracts.plan import BARRIER, QUIET, Plan, PlannedTask, Region, counts
 from factory_core.contracts.template import TemplatePackage, WorkSpec
 
 from .applied import bump_for, paths_applied
 from .errors import PlanError
-from .graph import MOST_EDGES, QUIET, Edge, Graph, critical_path
+from .graph import MOST_EDGES, Edge, Graph, critical_path
 from .phases import lay_phases, place_work
 from .pieces import Node, Piece, nodes_of, pieces_of, share_out
 from .quote import compare_windows, make_quote
@@ -77,10 +77,10 @@ def complete(
 ) -> Plan:
     """The plan of these tasks, in topological order and with their final priorities, with all that is told about it."""
     quote = make_quote(tasks)
-    granted = quote.agents - sum(task.params.get("work") is None for task in tasks if task.agent not in QUIET)
+    granted = quote.agents - sum(task.params.get("work") is None for task in tasks if counts(task.agent))
     filled: dict[str, int] = {}
     for task in tasks:
-        if task.agent not in QUIET:
+        if counts(task.agent):
             filled[task.team] = filled.get(task.team, 0) + 1
     plan = Plan(
         tasks=tasks,
@@ -185,7 +185,7 @@ def _deliver_last(graph: Graph, works: Sequence[WorkSpec], laid: Laid) -> None:
     """The delivery stands after every single task, not only after the last ones: what is skipped because of an early
     failure ends at once, while work beside it still runs."""
     delivery = [task for work in works if work.stage == "deliver" for task, _ in laid[work.name]]
-    others = [task.id for task in graph.tasks() if task.agent != "barrier" and task.id not in delivery]
+    others = [task.id for task in graph.tasks() if task.agent != BARRIER and task.id not in delivery]
     graph.join(product(delivery, others))
 
 

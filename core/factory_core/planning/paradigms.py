@@ -7,10 +7,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from msgspec import Struct
 
 from factory_core.contracts.blueprint import Blueprint
-from factory_core.contracts.plan import PlannedTask, Region
+from factory_core.contracts.plan import QUIET, PlannedTask, Region
 from factory_core.contracts.template import TemplatePackage, WorkSpec
 
-from .graph import QUIET
 from .slugs import words
 
 __all__ = ["HIERARCHICAL", "HYBRID", "Choice", "choose", "read_sequence"]

@@ -7,11 +7,11 @@ from collections.abc import Mapping, Sequence
 from msgspec import Struct
 
 from factory_core.contracts.blueprint import Blueprint, Phase, PhaseOrder
-from factory_core.contracts.plan import PlannedTask
+from factory_core.contracts.plan import COORDINATOR, PlannedTask
 from factory_core.contracts.template import WorkSpec
 
 from .errors import PlanError
-from .graph import COORDINATOR, Edge, Graph
+from .graph import Edge, Graph
 from .slugs import words
 
 __all__ = ["Stage", "lay_phases", "place_work"]

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 from factory_core.contracts.blueprint import Blueprint
-from factory_core.contracts.plan import Arrangement, Draft, Paradigm, Plan, PlannedTask, Region
+from factory_core.contracts.plan import Arrangement, Draft, Paradigm, Plan, PlannedTask, Region, counts
 from factory_core.contracts.template import TemplatePackage
 
 from .errors import PlanError
-from .graph import QUIET, Graph
+from .graph import Graph
 from .hierarchical import complete, lay_out
 from .paradigms import HIERARCHICAL, Choice, choose
 from .quote import CORES
@@ -72,7 +72,7 @@ def _told(choice: Choice) -> tuple[Region, ...]:
 
 
 def _agents(tasks: Iterable[PlannedTask]) -> int:
-    return sum(task.agent not in QUIET for task in tasks)
+    return sum(counts(task.agent) for task in tasks)
 
 
 def _checked(draft: Draft, made: Arrangement, region: Region, cap: int) -> tuple[PlannedTask, ...]:

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from math import fsum
 
 from factory_core.contracts.blueprint import Blueprint
-from factory_core.contracts.plan import PlannedTask, Quote
+from factory_core.contracts.plan import PlannedTask, Quote, counts
 
-from .graph import MERGER, QUIET, finish_times
+from .graph import finish_times
 
 __all__ = ["CORES", "compare_windows", "estimate_seconds", "make_quote"]
 
@@ -20,7 +20,7 @@ def make_quote(tasks: tuple[PlannedTask, ...]) -> Quote:
     """The plan in figures."""
     return Quote(
         tasks=len(tasks),
-        agents=sum(task.agent not in QUIET | {MERGER} for task in tasks),
+        agents=sum(counts(task.agent) for task in tasks),
         total_seconds=round(fsum(task.seconds for task in tasks), 3),
         critical_seconds=round(max(finish_times(tasks).values(), default=0.0), 3),
     )

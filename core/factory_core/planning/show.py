@@ -11,9 +11,8 @@ from rich.table import Table
 from rich.text import Text
 from rich.tree import Tree
 
-from factory_core.contracts.plan import Plan, PlannedTask, Team
+from factory_core.contracts.plan import BARRIER, COORDINATOR, QUIET, Plan, PlannedTask, Team
 
-from .graph import BARRIER, COORDINATOR, QUIET
 from .quote import CORES, estimate_seconds
 
 __all__ = ["everything", "headline", "regions", "table", "teams", "to_dot", "to_json", "tree"]

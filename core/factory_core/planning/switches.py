@@ -8,10 +8,9 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from factory_core.contracts.blueprint import Blueprint
-from factory_core.contracts.plan import PlannedTask
+from factory_core.contracts.plan import PlannedTask, counts
 from factory_core.contracts.template import TemplatePackage, WorkSpec
 
-from .graph import QUIET
 from .pieces import nodes_of, pieces_of
 from .slugs import words
 
@@ -90,7 +89,7 @@ def reserve(
         for name, action in blueprint.behaviours.items()
         if name not in on
     ]
-    left = cap - sum(task.agent not in QUIET for task in tasks)
+    left = cap - sum(counts(task.agent) for task in tasks)
     verifying = _of_stage(tasks, template, "verify")
     wanted = {
         "on_failure": (TRIES * (1 + len(verifying))) if verifying else 0,

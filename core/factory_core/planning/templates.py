@@ -10,6 +10,7 @@ from pathlib import Path, PurePosixPath
 
 import msgspec
 
+from factory_core.contracts.plan import BARRIER, COORDINATOR, MERGER
 from factory_core.contracts.template import Manifest, TemplateFile, TemplatePackage, WorkSpec
 
 from .errors import TemplateBroken
@@ -22,7 +23,7 @@ _NAME = re.compile(r"[a-z][a-z0-9_-]*\Z")
 _FIELDS = frozenset({"module", "slug", "collection", "package"})
 _STAGES = ("analyse", "design", "build", "test", "integrate", "verify", "document", "deliver")
 _OWN_PARAMS = frozenset({"work", "node", "nodes"})
-_KERNELS = ("barrier", "coordinator", "merger", "merge")
+_KERNELS = (BARRIER, COORDINATOR, MERGER, "merge")
 _CORRECT = f"Correct {_MANIFEST} and try again."
 
 

@@ -16,10 +16,10 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from factory_core.contracts.blueprint import Blueprint
-from factory_core.contracts.plan import Plan, PlannedTask, Planner, Track
+from factory_core.contracts.plan import BARRIER, MERGER, QUIET, Plan, PlannedTask, Planner, Track
 from factory_core.contracts.template import Manifest, TemplatePackage, WorkSpec
 
-from .graph import BARRIER, MERGER, QUIET, critical_path
+from .graph import critical_path
 from .quote import make_quote
 from .slugs import slug
 

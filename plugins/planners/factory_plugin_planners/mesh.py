@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from msgspec.structs import replace
 
-from factory_core.contracts.plan import Arrangement, Draft, PlannedTask, Region
+from factory_core.contracts.plan import BARRIER, Arrangement, Draft, PlannedTask, Region
 
 __all__ = ["MOST_PEERS", "ROUNDS", "NeuralMesh"]
 
@@ -30,7 +30,7 @@ class NeuralMesh:
             return Arrangement(tasks=draft.tasks, said=(said,))
         rounds, last = _rounds(peers, anchor)
         closing = tuple(
-            replace(task, after=(*task.after, *(new.id for new in rounds if new.agent != "barrier")))
+            replace(task, after=(*task.after, *(new.id for new in rounds if new.agent != BARRIER)))
             if task.always
             else task
             for task in draft.tasks
@@ -69,8 +69,8 @@ def _rounds(peers: int, anchor: PlannedTask) -> tuple[list[PlannedTask], Planned
             for peer in range(1, peers + 1)
         ]
         barrier = PlannedTask(
-            id=f"barrier/mesh/{number}",
-            agent="barrier",
+            id=f"{BARRIER}/mesh/{number}",
+            agent=BARRIER,
             title=f"round {number} ends",
             team="",
             phase=anchor.phase,

@@ -8,6 +8,7 @@ from typing import Any
 from hypothesis import strategies as st
 
 from factory_core.builds.schemas import Completion, CompletionKind, NewEdge, NewTask
+from factory_core.contracts.plan import counts
 
 DEPTH = 2
 DEADLINE = 60.0
@@ -23,7 +24,7 @@ def children(draw: Any, prefix: str, fewest: int) -> Completion:
     tasks = tuple(
         NewTask(
             id=prefix + name,
-            agent=draw(st.sampled_from(["noop", "noop", "noop", "barrier"])),
+            agent=draw(st.sampled_from(["noop", "noop", "noop", "barrier", "merger"])),
             optional=draw(st.sampled_from([False, False, False, True])),
             always=draw(st.sampled_from([False, False, True])),
             joined=draw(st.booleans()),
@@ -157,7 +158,7 @@ class Build:
         """The build that takes over what is done and does not follow from a task."""
         undone = {n for n, task in self.tasks.items() if task.state != "done"}
         again = self.below({name} | undone | self.finders & set(self.tasks))
-        made = Build(self.cap)
+        made = Build(self.cap, self.at_once)
         made.tasks.clear()
         for n, old in self.tasks.items():
             if old.parent in again:
@@ -165,7 +166,7 @@ class Build:
             task = Task(old.new, set(old.parents), old.depth, old.parent, None)
             task.state = "waiting" if n in again else "done"
             made.tasks[n] = task
-            made.agents += n != "plan" and old.new.agent != "barrier"
+            made.agents += n != "plan" and counts(old.new.agent)
             if task.state == "done":
                 made.tell("task.reused", n, 0)
         for task in made.tasks.values():
@@ -196,7 +197,7 @@ class Build:
             task = self.tasks[name]
             if name in gone:
                 self.tell("task.removed", name, task.fence)
-                self.agents -= task.new.agent != "barrier"
+                self.agents -= counts(task.new.agent)
                 self.first_fence = max(self.first_fence, task.fence)
             elif task.state not in ("waiting", "ready"):
                 self.tell("task.reset", name, task.fence)
@@ -266,7 +267,7 @@ class Build:
             self.tell("build.ended")
 
     def plant(self, parent: str, done: Completion, now: float) -> bool:
-        agents = sum(t.agent != "barrier" for t in done.tasks)
+        agents = sum(counts(t.agent) for t in done.tasks)
         depth = self.tasks[parent].depth + 1
         if self.agents + agents > self.cap or depth > DEPTH or any(t.id in self.tasks for t in done.tasks):
             return False

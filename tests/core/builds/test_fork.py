@@ -128,6 +128,15 @@ async def test_what_the_task_spawned_is_spawned_anew(desk: Any, noop: Make) -> N
     assert await desk.states(kept) == {"a": "done", "a/x/1": "done", "b": "ready"}
 
 
+async def test_who_merges_is_no_agent_of_a_fork(desk: Any, noop: Make) -> None:
+    tasks = [noop("a"), noop("merge", agent="merger"), noop("b")]
+    build, started = await desk.planned(tasks, [("a", "merge"), ("merge", "b")])
+    await desk.turn((started["a"], Completion()), want=0)
+    await run(desk)
+    fork = (await desk.journal.control.fork(order(desk, build, "b"))).build
+    assert (await desk.journal.build(desk.org, fork)).agents == 2
+
+
 async def test_a_fork_from_the_plan_is_planned_anew(desk: Any, source: UUID) -> None:
     fork = (await desk.journal.control.fork(order(desk, source, "plan"))).build
     assert await desk.state(fork) == "queued"

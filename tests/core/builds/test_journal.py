@@ -11,7 +11,7 @@ import pytest
 from factory_core.builds.errors import BuildMissing, IdempotencyConflict, OrganisationMissing
 from factory_core.builds.ids import uuid7
 from factory_core.builds.journal import Completion, NewEdge, NewTask, Submission, rows_of
-from factory_core.contracts.plan import Plan, PlannedTask, Quote
+from factory_core.contracts.plan import QUIET, Plan, PlannedTask, Quote, counts
 
 pytestmark = pytest.mark.anyio
 Make = Callable[..., Any]
@@ -61,6 +61,12 @@ async def test_a_plan_from_the_planner_is_taken_as_it_is() -> None:
     assert rows[0].requirements == ("R-1",)
     assert rows[1].optional
     assert edges == (NewEdge("a", "b"),)
+
+
+@pytest.mark.parametrize("agent", ["barrier", "coordinator", "merger", "builder", "planner"])
+async def test_the_journal_and_the_planner_count_the_same_agents(desk: Any, agent: str) -> None:
+    query = "select journal.counts($1) as counts, journal.quiet($1) as quiet"
+    assert tuple(await desk.connection.fetchrow(query, agent)) == (counts(agent), agent in QUIET)
 
 
 async def test_barriers_end_without_a_worker_and_the_build_passes(desk: Any, noop: Make) -> None:

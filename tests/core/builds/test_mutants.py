@@ -124,6 +124,7 @@ CONTROL: dict[str, tuple[str, str, str]] = {
         "where build_id = p_source;",
     ),
     "a fork waits for nobody": ("09", "and p.state <> 'done'\n", "and false\n"),
+    "mergers count as agents": ("00", "('barrier', 'coordinator', 'merger')", "('barrier', 'coordinator')"),
     "a fork of what is under way": ("09", "if v_source.open then", "if false then"),
 }
 """Caught by the machine that has people at it."""

@@ -151,6 +151,19 @@ async def test_what_a_retried_task_spawned_is_spawned_once_more_under_new_fences
     assert await desk.state(build) == "passed"
 
 
+async def test_who_merges_is_no_agent_when_the_build_is_planned_again(desk: Any, noop: Make) -> None:
+    tasks = (noop("a"), noop("merge", agent="merger"))
+    build, started = await desk.planned(tasks, [("a", "merge")], max_agents=1)
+    await desk.turn((started["a"], FAILED))
+    assert (await desk.journal.build(desk.org, build)).agents == 1
+    await desk.journal.control.retry(desk.org, build, tasks=["plan"])
+    assert (await desk.journal.build(desk.org, build)).agents == 0
+    (plan,) = (await desk.turn()).started
+    two = Completion(tasks=(*tasks, noop("b")))
+    await desk.turn((plan, two))
+    assert await desk.state(build) == "failed"  # the cap is one
+
+
 async def test_a_rejected_finding_is_looked_for_again(desk: Any, noop: Make) -> None:
     """To run the build again is no approval."""
     build, started = await chain(desk, noop)

@@ -19,6 +19,7 @@ from rich.text import Text
 
 from factory_core.builds.progress import PhaseProgress, Progress
 from factory_core.contracts.events import Event, EventKind
+from factory_core.contracts.plan import QUIET
 
 __all__ = ["BuildFace", "JsonFace", "LiveFace", "PlainFace", "choose_face"]
 
@@ -61,7 +62,7 @@ def _line(event: Event, progress: Progress) -> tuple[str, str] | None:
     if mark is None or event.task is None:
         return None
     task = progress.tasks.get(event.task)
-    if task is not None and task.agent in ("barrier", "coordinator"):
+    if task is not None and task.agent in QUIET:
         return None
     reason = str(event.body.get("reason", ""))
     title = task.title if task is not None else event.task

@@ -25,3 +25,13 @@ $$;
 
 -- What the shortest attempt costs, in seconds of a slot: even a task of no length takes its turn.
 create function journal.toll() returns double precision language sql immutable as 'select 0.1::double precision';
+
+-- Kinds of agents that do nothing: their tasks end by themselves when what is before them has ended.
+create function journal.quiet(p_agent text) returns boolean language sql immutable as $$
+    select p_agent in ('barrier', 'coordinator')
+$$;
+
+-- Which kinds count against max_agents: what the kernel does itself does not (factory_core/contracts/plan.py).
+create function journal.counts(p_agent text) returns boolean language sql immutable as $$
+    select p_agent not in ('barrier', 'coordinator', 'merger')
+$$;

@@ -34,7 +34,7 @@ begin
             cross join lateral (select case
                 when h.bad and not t.always then 'skipped'
                 when t.need - h.n > 0 then 'waiting'
-                when t.agent in ('barrier', 'coordinator') then 'done'
+                when journal.quiet(t.agent) then 'done'
                 when t.run_at > p_now then 'waiting'
                 else 'ready' end as state) x
         ), numbered as (

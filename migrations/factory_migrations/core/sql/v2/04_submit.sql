@@ -68,7 +68,7 @@ declare
     v_agents integer;
     v_bad text;
 begin
-    select count(*) filter (where x ->> 'agent' not in ('barrier', 'coordinator', 'merger')) into v_agents
+    select count(*) filter (where journal.counts(x ->> 'agent')) into v_agents
     from jsonb_array_elements(p_tasks) x;
     if p_build.agents + v_agents > p_build.max_agents then
         return format('%s more agents would pass the cap of %s', v_agents, p_build.max_agents);
@@ -146,7 +146,7 @@ begin
     update build set tasks = tasks + jsonb_array_length(v_tasks), unfinished = unfinished + jsonb_array_length(v_tasks),
         agents = agents + (
             select count(*) from jsonb_array_elements(v_tasks) x
-            where x ->> 'agent' not in ('barrier', 'coordinator', 'merger')),
+            where journal.counts(x ->> 'agent')),
         state = case when p_parent = 'plan' and held_at is null then 'running' else state end,
         next_seq = next_seq + (p_parent = 'plan')::integer
     where id = p_build;

@@ -88,7 +88,7 @@ begin
         update build set next_seq = next_seq + (select count(*) from told), first_fence = greatest(first_fence, (
             select max(fence) from told where kind = 'task.removed')), agents = agents - (
             select count(*) from task
-            where build_id = p_build and id = any (v_gone) and agent not in ('barrier', 'coordinator'))
+            where build_id = p_build and id = any (v_gone) and journal.counts(agent))
         where id = p_build
     )
     insert into event (build_id, seq, org_id, kind, task, fence, at)
@@ -239,7 +239,7 @@ begin
         max_seconds, drop_at, deadline_at, created_at, project, max_running)
     select p_build, p_org, p_key, p_digest, p_options, 1, (
             select count(*) from task
-            where build_id = p_source and id <> 'plan' and agent not in ('barrier', 'coordinator')
+            where build_id = p_source and id <> 'plan' and journal.counts(agent)
                 and (parent = any (v_again)) is not true),
         max_agents, max_depth, weight, coalesce((select min(b.vt) from build b where b.org_id = p_org and b.open), 0),
         max_seconds, v_now + max_seconds * interval '0.8 seconds', v_now + max_seconds * interval '1 second', v_now,
