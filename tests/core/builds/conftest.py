@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import importlib.util
+import os
+import subprocess
 import sys
 from collections import Counter, deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
@@ -215,6 +217,27 @@ def noop() -> Callable[..., NewTask]:
 @pytest.fixture
 def ending() -> Callable[..., Completion]:
     return lambda kind, **more: Completion(kind=CompletionKind(kind), **more)
+
+
+@pytest.fixture
+def git(tmp_path: Path) -> Callable[..., str]:
+    """The real git, with nothing of this machine's configuration."""
+
+    def run(folder: Path, *arguments: str) -> str:
+        environment = {
+            "PATH": os.environ["PATH"],
+            "HOME": str(tmp_path),
+            "GIT_CONFIG_NOSYSTEM": "1",
+            "GIT_CONFIG_GLOBAL": os.devnull,
+            "LC_ALL": "C",
+        }
+        command = ["git", "-c", "safe.directory=*", *arguments]
+        done = subprocess.run(
+            command, cwd=folder, env=environment, capture_output=True, text=True, check=True
+        )
+        return (done.stdout + done.stderr).strip()
+
+    return run
 
 
 @pytest.fixture(scope="session")

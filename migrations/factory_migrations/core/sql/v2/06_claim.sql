@@ -127,7 +127,8 @@ create function journal.claim(
     p_want integer, p_free integer, p_per integer, p_now timestamptz
 ) returns table (
     build_id uuid, task text, fence integer, org_id uuid, agent text, title text, team text,
-    phase text, scope text, params jsonb, tries integer, deadline_at timestamptz, spec_digest text
+    phase text, scope text, params jsonb, tries integer, deadline_at timestamptz, spec_digest text,
+    afresh boolean
 )
 language plpgsql as $$
 #variable_conflict use_column
@@ -178,7 +179,7 @@ begin
             run_at = null, deadline_at = p_now + t.deadline_seconds * interval '1 second'
         from picked s where t.build_id = s.build_id and t.id = s.task
         returning t.build_id, t.id, t.fence, t.org_id, t.agent, t.title, t.team, t.phase, t.scope, t.params, t.tries,
-            t.deadline_at, s.spec_digest
+            t.deadline_at, s.spec_digest, t.afresh
     ), told as (
         insert into event (build_id, seq, org_id, kind, task, fence, at, body)
         select build_id, next_seq - 1 + k, org_id, 'task.started', task, fence, p_now, v_body from picked
