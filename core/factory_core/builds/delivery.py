@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import platform
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from typing import Any, Protocol
@@ -20,6 +21,7 @@ from factory_core.builds.harvest.markdown import report_markdown
 from factory_core.builds.harvest.report import (
     REPORT_JSON,
     REPORT_MARKDOWN,
+    AddedRow,
     BuildReport,
     FailureRow,
     ReusedRow,
@@ -30,12 +32,14 @@ from factory_core.builds.harvest.workspace import make_repository
 from factory_core.builds.history import (
     filled,
     given,
+    merge_of,
     merged_in,
+    planned_of,
     rest_of,
     spec_file_name,
     title_of,
 )
-from factory_core.builds.journal import Journal, ResultRow
+from factory_core.builds.journal import Journal, ResultRow, TaskRow
 from factory_core.builds.kinship import in_order
 from factory_core.builds.knowledge import BuildKnowledge
 from factory_core.builds.merging import HistoryDiffers, committed, merged_entries
@@ -52,6 +56,7 @@ __all__ = ["DELIVERY_AGENT", "ArtifactRef", "Delivered", "Delivery", "spec_file_
 
 DELIVERY_AGENT = "harvester"
 _UNWELL = frozenset({TaskState.FAILED, TaskState.QUARANTINED, TaskState.SKIPPED})
+PLAN_TASK = "plan"
 LOG_LINES = 40
 """Of each gate that failed."""
 _MEDIA = {
@@ -100,13 +105,14 @@ class Delivery:
         """The report always; the archives when every gate and case passed."""
         every = await self._journal.results(org, build)
         spawned = await self._journal.spawned(org, build)
-        verified = settle_rounds(known, [row.id for row in every], _done(every))
+        verified = settle_rounds(known, {row.id: row.state for row in every}, _done(every))
         rows = [row for row in every if row.id not in verified.dropped]
         order = in_order([row.id for row in rows], [task.id for task in known.plan.tasks], spawned)
         kept = {row.id: row for row in rows}
         records = {name: TaskRecord.of_row(name, kept[name].result) for name in order}
         contributions = (given(known), *await self._contributions(records, known))
-        report = make_report(self._evidence(known, rows, records, contributions, verified.findings))
+        tasks = await self._journal.tasks(org, build)
+        report = make_report(self._evidence(known, rows, records, contributions, verified.findings, tasks))
         files: list[tuple[str, str, bytes]] = []
         try:
             if report.passed:
@@ -114,7 +120,7 @@ class Delivery:
         except FactoryError as error:  # a failed build leaves its report, however it failed
             failure = FailureRow(task="deliver", reason=str(error))
             report = replace(report, passed=False, failures=(*report.failures, failure))
-        beside = with_run(report, await self._run_facts(org, build, records))
+        beside = with_run(report, await self._run_facts(org, build, records, tasks))
         files.append(("report.json", REPORT_JSON, report_json(beside)))
         files.append(("report.md", REPORT_MARKDOWN, report_markdown(beside)))
         artifacts = {kind: await self._keep(build, name, content) for kind, name, content in files}
@@ -148,7 +154,7 @@ class Delivery:
         later = rest_of(entries, records, known)
         made = (given(known), *await filled((*entries, *later), self._blobs))
         tips = committed(made).tips
-        for merged in (merged_in(records.get(track.merge)) for track in known.plan.tracks):
+        for merged in (merged_in(merge_of(track, records)) for track in known.plan.tracks):
             if merged is not None and merged.head != tips.get(merged.branch, merged.base):
                 raise HistoryDiffers(merged.track, merged.head, tips.get(merged.branch, ""))
         return made
@@ -160,8 +166,10 @@ class Delivery:
         records: dict[str, TaskRecord],
         contributions: tuple[Contribution, ...],
         told: tuple[Finding, ...],
+        tasks: Sequence[TaskRow],
     ) -> Evidence:
         template = known.template.manifest
+        optional = {task.id for task in tasks if task.optional}
         merges = {track.merge for track in known.plan.tracks}
         return Evidence(
             blueprint=known.blueprint,
@@ -169,13 +177,19 @@ class Delivery:
             manifest=template,
             contributions=contributions,
             gates=tuple(
-                gate for task, record in records.items() if task not in merges for gate in record.gates
+                gate
+                for task, record in records.items()
+                if planned_of(task, known) not in merges
+                for gate in record.gates
             ),
             cases=tuple(case for record in records.values() for case in record.cases),
             findings=(*(finding for record in records.values() for finding in record.findings), *told),
             failures=tuple(
-                FailureRow(task=row.id, reason=row.reason) for row in rows if row.state in _UNWELL
+                FailureRow(task=row.id, reason=row.reason, optional=row.id in optional)
+                for row in rows
+                if row.state in _UNWELL
             ),
+            added=_added(tasks),
             tracks=track_rows(known, records),
             versions={
                 **self._versions,
@@ -183,9 +197,10 @@ class Delivery:
             },
         )
 
-    async def _run_facts(self, org: UUID, build: UUID, records: dict[str, TaskRecord]) -> RunFacts:
+    async def _run_facts(
+        self, org: UUID, build: UUID, records: dict[str, TaskRecord], tasks: Sequence[TaskRow]
+    ) -> RunFacts:
         row = await self._journal.build(org, build)
-        tasks = await self._journal.tasks(org, build)
         now = datetime.now(UTC)
         return RunFacts(
             build=str(build),
@@ -199,6 +214,7 @@ class Delivery:
             },
             log_tail=tuple(_last_words(records.values())),
             reused=tuple(_reused(str(build), records)),
+            phase_seconds=_phases(row.created_at, tasks),
         )
 
     async def _keep(self, build: UUID, name: str, content: bytes) -> ArtifactRef:
@@ -227,6 +243,25 @@ def _archives(
         ("zip", f"{slug}.zip", make_zip(slug, tree)),
         ("tar.gz", f"{slug}.tar.gz", make_tar_gz(slug, tree)),
     ]
+
+
+def _added(tasks: Iterable[TaskRow]) -> tuple[AddedRow, ...]:
+    """Who was called, in the order of the journal: ``<parent>/<behaviour>/<n>``."""
+    added = (task for task in tasks if task.parent not in (None, PLAN_TASK))
+    called = Counter((task.parent or "", task.id.rsplit("/", 2)[1]) for task in added)
+    return tuple(
+        AddedRow(task=task, behaviour=behaviour, agents=agents)
+        for (task, behaviour), agents in called.items()
+    )
+
+
+def _phases(start: datetime, tasks: Iterable[TaskRow]) -> dict[str, float]:
+    ended: dict[str, float] = {}
+    for task in tasks:
+        if task.ended_at is not None:
+            after = round((task.ended_at - start).total_seconds(), 3)
+            ended[task.phase] = max(after, ended.get(task.phase, 0.0))
+    return ended
 
 
 def _done(rows: Sequence[ResultRow]) -> dict[str, TaskRecord]:

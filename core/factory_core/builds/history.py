@@ -18,6 +18,7 @@ from msgspec import Struct
 from factory_core.builds.harvest.contribution import Contribution
 from factory_core.builds.knowledge import BuildKnowledge
 from factory_core.builds.record import TaskRecord
+from factory_core.builds.rounds import DEBUGGER, RETRY
 from factory_core.contracts.files import FileRef, Produced
 from factory_core.contracts.plan import Track
 from factory_core.planning.tracks import branch_name
@@ -29,7 +30,9 @@ __all__ = [
     "entries_of",
     "filled",
     "given",
+    "merge_of",
     "merged_in",
+    "planned_of",
     "rest_of",
     "spec_file_name",
     "tasks_of",
@@ -39,6 +42,7 @@ __all__ = [
 _NAMES_NOBODY_KEEPS = re.compile(r"[^\w. -]+")
 LONGEST_SPEC_NAME = 60
 LATER = "integration"
+_AGAIN = f"/{RETRY}/1"
 """The track of what was made after the merges."""
 
 
@@ -76,6 +80,14 @@ def merged_in(record: TaskRecord | None) -> Merged | None:
     return None if document is None else msgspec.convert(document, Merged)
 
 
+def merge_of(track: Track, records: Mapping[str, TaskRecord]) -> TaskRecord | None:
+    """The record of the last try to merge the track that left anything."""
+    tries = [
+        name for name, record in records.items() if name.replace(_AGAIN, "") == track.merge and record.gates
+    ]
+    return records[max(tries, key=len)] if tries else None
+
+
 def planned_of(task: str, known: BuildKnowledge) -> str:
     """The planned task that a task stems from: itself, or the first that spawned it."""
     while task not in known.before and "/" in task:
@@ -90,9 +102,13 @@ def title_of(task: str, known: BuildKnowledge) -> str:
 
 
 def tasks_of(track: Track, records: Iterable[str], known: BuildKnowledge) -> tuple[str, ...]:
-    """The steps that have a record, and what they spawned, in the order of the records."""
+    """The steps that have a record, what they spawned, and who corrected them for the merge, in the order of the records."""
     steps = frozenset(track.steps)
-    return tuple(task for task in records if planned_of(task, known) in steps)
+    return tuple(task for task in records if planned_of(task, known) in steps or _corrects(task, track))
+
+
+def _corrects(task: str, track: Track) -> bool:
+    return task.startswith(f"{track.merge}/") and task.rpartition("/")[0].endswith(f"/{DEBUGGER}")
 
 
 def entries_of(

@@ -21,7 +21,9 @@ from factory_core.builds.history import (
     entries_of,
     filled,
     given,
+    merge_of,
     merged_in,
+    planned_of,
     tasks_of,
 )
 from factory_core.builds.journal import Assignment, Journal
@@ -126,7 +128,8 @@ class Merger:
         order = in_order(done, [task.id for task in known.plan.tasks], spawned)
         records = {name: TaskRecord.of_row(name, done[name].result) for name in order}
         tracks = known.plan.tracks
-        number = next(n for n, track in enumerate(tracks) if track.merge == assignment.task)
+        planned = planned_of(assignment.task, known)  # it may be a later try
+        number = next(n for n, track in enumerate(tracks) if track.merge == planned)
         before = [entry for track in tracks[:number] for entry in merged_entries(track, records, known)]
         return _Ground(
             known, tracks[number], tasks_of(tracks[number], records, known), records, tuple(before)
@@ -150,11 +153,12 @@ class Merger:
 
 def merged_entries(track: Track, records: dict[str, TaskRecord], known: BuildKnowledge) -> tuple[Entry, ...]:
     """The commits of a track that was merged; none when it was not."""
-    merged = merged_in(records.get(track.merge))
-    if merged is None:
+    merge = merge_of(track, records)
+    merged = merged_in(merge)
+    if merge is None or merged is None:
         return ()
     tasks = [task for task, _ in merged.commits if task in records and task != track.merge]
-    return entries_of(track, tasks, records, records[track.merge], known)
+    return entries_of(track, tasks, records, merge, known)
 
 
 def committed(contributions: Sequence[Contribution]) -> Repository:

@@ -9,7 +9,7 @@ from msgspec import Struct
 
 from factory_core.builds.knowledge import BuildKnowledge
 from factory_core.builds.record import TaskRecord
-from factory_core.builds.rounds import CONFIRM, DEBUGGER, OPTIMIZER, VERIFY, Round
+from factory_core.builds.rounds import AUDIT, CONFIRM, DEBUGGER, OPTIMIZER, RETRY, VERIFY, Round
 from factory_core.builds.schemas import Assignment
 from factory_core.contracts.agent import FindingLevel, Spawn
 from factory_core.planning import TRIES, army_of, integrating_task, switched_on, verifying_tasks
@@ -17,8 +17,9 @@ from factory_core.planning.slugs import words
 
 __all__ = ["Reaction", "react"]
 
-RETRY, TESTER, TIDY = "retry", "tester", "tidy"
-MOST_FINDINGS, LONGEST_DETAIL = 40, 2000
+TESTER, TIDY = "tester", "tidy"
+AUDITOR = "auditor"
+MOST_FINDINGS, MOST_NAMED, LONGEST_DETAIL = 40, 5, 2000
 RISKY = frozenset({"security", "audit"})
 
 
@@ -48,14 +49,40 @@ def react(
 ) -> Reaction:
     """``closed`` is the round that the task closes, ``beside`` the records of its other checks."""
     promised = known.plan.behaviours
-    halt = _risk(record) if "on_security_risk" in switched_on(known.blueprint) else ""
+    risk = _risk(record) if "on_security_risk" in switched_on(known.blueprint) else ""
+    if f"/{AUDIT}/" in assignment.task:
+        return Reaction(halt=_audited(assignment, record))
+    # Whoever decides is told what an audit of all files finds; without one to ask, the build halts at once.
+    asks = bool(risk) and "on_security_risk" in promised and assignment.agent != AUDITOR
+    halt = "" if asks else risk
+    audit = (_audit(risk),) if asks else ()
     if record.failure:
         return Reaction(spawn=_recover(assignment, record) if "on_failure" in promised else ())
     if closed is not None:
-        return Reaction(spawn=_next_round(known, assignment, [*beside, record]), halt=halt)
+        return Reaction(spawn=(*audit, *_next_round(known, assignment, [*beside, record])), halt=halt)
     if "on_integration" in promised and assignment.task == integrating_task(known.plan.tasks, known.template):
         return Reaction(spawn=_army(known, assignment), halt=halt)
-    return Reaction(halt=halt)
+    return Reaction(spawn=audit, halt=halt)
+
+
+def _audit(risk: str) -> Spawn:
+    return Spawn(
+        behaviour=AUDIT,
+        n=1,
+        agent=AUDITOR,
+        title="Audit everything before a person decides",
+        params={"because": risk[:LONGEST_DETAIL]},
+        scope="project",
+    )
+
+
+def _audited(assignment: Assignment, record: TaskRecord) -> str:
+    """The reason of a halt: what was found first, then what the audit found."""
+    loud = [one for one in record.findings if one.level is not FindingLevel.INFO]
+    gates = [f"{gate.name}: {gate.figure}" for gate in record.gates]
+    found = [f"{one.path}:{one.line} {one.message}" for one in loud[:MOST_NAMED]]
+    said = "; ".join([*gates, *found]) or record.failure or "nothing more"
+    return f"{assignment.params.get('because', '')}. The audit says: {said}"
 
 
 def _risk(record: TaskRecord) -> str:
@@ -66,17 +93,17 @@ def _risk(record: TaskRecord) -> str:
         f"{one.path}:{one.line} {one.message}" for one in record.findings if one.level is FindingLevel.ERROR
     ]
     gates = [f"{gate.name}: {gate.figure}" for gate in record.gates if not gate.passed]
-    return "; ".join([*gates, *found[:5]])
+    return "; ".join([*gates, *found[:MOST_NAMED]])
 
 
 def _recover(assignment: Assignment, record: TaskRecord) -> tuple[Spawn, ...]:
-    """An agent gave up: the debugger looks for a way, then the agent tries again."""
+    """An agent gave up, or a track could not be merged: the debugger looks for a way, then the task is tried again."""
     tries = assignment.task.count(f"/{RETRY}/")
     if tries >= TRIES or f"/{DEBUGGER}/" in assignment.task:
         return ()
-    failure = _Failure(task=assignment.task, said=record.failure[:LONGEST_DETAIL])
+    failures = _failures(record) or [_Failure(task=assignment.task, said=record.failure[:LONGEST_DETAIL])]
     return (
-        _debugger([failure]),
+        _debugger(failures),
         Spawn(
             behaviour=RETRY,
             n=1,

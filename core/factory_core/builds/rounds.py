@@ -5,19 +5,33 @@ Spawned by the task that closes a round: ``audit/debugger/1`` with ``audit/verif
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 
 from msgspec import Struct
 
 from factory_core.builds.knowledge import BuildKnowledge
 from factory_core.builds.record import TaskRecord
 from factory_core.contracts.agent import Finding, FindingLevel
+from factory_core.contracts.events import TaskState
 from factory_core.planning import verifying_tasks
 
-__all__ = ["CONFIRM", "DEBUGGER", "OPTIMIZER", "VERIFY", "Round", "Verified", "round_of", "settle_rounds"]
+__all__ = [
+    "AUDIT",
+    "CONFIRM",
+    "DEBUGGER",
+    "OPTIMIZER",
+    "RETRY",
+    "VERIFY",
+    "Round",
+    "Verified",
+    "round_of",
+    "settle_rounds",
+    "tries_of",
+]
 
-DEBUGGER, VERIFY = "debugger", "verify"
+DEBUGGER, VERIFY, RETRY = "debugger", "verify", "retry"
 OPTIMIZER, CONFIRM = "optimizer", "confirm"
+AUDIT = "audit"
 _FIXERS = {VERIFY: DEBUGGER, CONFIRM: OPTIMIZER}
 
 
@@ -58,12 +72,15 @@ def round_of(task: str, known: BuildKnowledge) -> Round | None:
     return None
 
 
-def settle_rounds(known: BuildKnowledge, names: Iterable[str], records: Mapping[str, TaskRecord]) -> Verified:
+def settle_rounds(
+    known: BuildKnowledge, states: Mapping[str, TaskState], records: Mapping[str, TaskRecord]
+) -> Verified:
     """Choose the round that counts: the last that passed, else the last that came to its end, else the planned one."""
-    there = set(names)
+    there = set(states)
     planned = verifying_tasks(known.plan.tasks, known.template)
+    merges = settle_merges(known, states, records)
     if not planned:
-        return Verified()
+        return merges
     rounds = [Round(checks=planned)]
     while (following := _after(rounds[-1], there, len(planned))) is not None:
         rounds.append(following)
@@ -73,10 +90,38 @@ def settle_rounds(known: BuildKnowledge, names: Iterable[str], records: Mapping[
     dropped = {task for each in rounds if each is not chosen for task in each.checks}
     # A fixer that had nothing to offer is the last word of a failed build, so what it says stays.
     dropped |= {each.fixer for each in rounds[place + 1 :] if chosen.passed(records)}
+    # What an audit found is said with the halt; the round's own audit looks at what is delivered.
+    dropped |= {task for task in records if f"/{AUDIT}/" in task}
     findings = [
         _told(number, each, records, place) for number, each in enumerate(rounds) if each is not chosen
     ]
-    return Verified(dropped=frozenset(dropped), findings=tuple(one for one in findings if one is not None))
+    told = (*merges.findings, *(one for one in findings if one is not None))
+    return Verified(dropped=merges.dropped | dropped, findings=told)
+
+
+def tries_of(task: str, names: Container[str]) -> tuple[str, ...]:
+    """The task and its later tries, as far as there are any."""
+    tries = [task]
+    while f"{tries[-1]}/{RETRY}/1" in names:
+        tries.append(f"{tries[-1]}/{RETRY}/1")
+    return tuple(tries)
+
+
+def settle_merges(
+    known: BuildKnowledge, states: Mapping[str, TaskState], records: Mapping[str, TaskRecord]
+) -> Verified:
+    """Only the last try of each merge that came to be counts; why the earlier ones failed is told."""
+    names = {task for task, state in states.items() if state not in (TaskState.SKIPPED, TaskState.CANCELLED)}
+    dropped: set[str] = set()
+    findings: list[Finding] = []
+    for track in known.plan.tracks:
+        *earlier, _ = tries_of(track.merge, names)
+        dropped |= {*earlier}
+        for task in earlier:
+            failed = _failures([records[task]]) if task in records else []
+            said = f"The track {track.name} was not merged at first: {'; '.join(failed) or 'it failed'}."
+            findings.append(Finding(level=FindingLevel.INFO, code="merge-tried-again", message=said))
+    return Verified(dropped=frozenset(dropped), findings=tuple(findings))
 
 
 def _after(before: Round, there: set[str], checks: int) -> Round | None:
@@ -91,9 +136,15 @@ def _after(before: Round, there: set[str], checks: int) -> Round | None:
 
 def _told(number: int, each: Round, records: Mapping[str, TaskRecord], chosen: int) -> Finding | None:
     failed = _failures([records[task] for task in each.checks if task in records])
-    if not failed:
+    absent = [task for task in (each.fixer, *each.checks) if task and task not in records]
+    if not failed and not (absent and number > chosen):
         return None
-    said = f"Round {number + 1} of verification failed: {'; '.join(failed[:5])}."
+    said = f"Round {number + 1} of verification "
+    said += (
+        f"failed: {'; '.join(failed[:5])}."
+        if failed
+        else f"did not come to its end: {absent[0]} is not done."
+    )
     if number > chosen:
         said += f" What {each.fixer} had changed is not kept."
     return Finding(level=FindingLevel.INFO, code="verification-round", message=said)

@@ -152,9 +152,13 @@ class BuildRunner:
             return await self._stored(assignment, outcome, lasting, pieces.reused)
 
         record = await self._merger.merge(assignment, known, check)
-        if record.failure:
+        if not record.failure:
+            return Completion(result=record.to_json(), memo=lasting)
+        reaction = react(known, assignment, record, None, ())
+        if not reaction.spawn:
             return Completion(kind=CompletionKind.FAILED, reason=record.failure, result=record.to_json())
-        return Completion(result=record.to_json(), memo=lasting)
+        tasks, edges = children_of(assignment, reaction.spawn)
+        return Completion(result=record.to_json(), tasks=tasks, edges=edges)
 
     async def _remembered(self, assignment: Assignment, memo: str) -> TaskRecord | None:
         """What equal work left, unless a person wants it done afresh. Raises BlobDamaged."""
@@ -235,7 +239,7 @@ class BuildRunner:
         reaction = react(
             known, assignment, record, closed, [TaskRecord.of_row(row.id, row.result) for row in rows]
         )
-        if record.failure and not reaction.spawn:
+        if record.failure and not (reaction.spawn or reaction.halt):
             return Completion(kind=CompletionKind.FAILED, reason=record.failure, result=record.to_json())
         tasks, edges = children_of(assignment, (*(() if record.failure else asked), *reaction.spawn))
         return Completion(result=record.to_json(), tasks=tasks, edges=edges, halt=reaction.halt)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from factory_core.builds.harvest.report import GateRow, StepRow, TrackRow
-from factory_core.builds.history import merged_in, tasks_of, title_of
+from factory_core.builds.history import merge_of, merged_in, tasks_of, title_of
 from factory_core.builds.knowledge import BuildKnowledge
 from factory_core.builds.record import TaskRecord
 from factory_core.contracts.plan import Track
@@ -19,7 +19,7 @@ def track_rows(known: BuildKnowledge, records: Mapping[str, TaskRecord]) -> tupl
 
 
 def _row(track: Track, known: BuildKnowledge, records: Mapping[str, TaskRecord]) -> TrackRow:
-    merge = records.get(track.merge, TaskRecord())
+    merge = merge_of(track, records) or TaskRecord()
     merged = merged_in(merge)
     commits = dict(merged.commits) if merged is not None else {}
     tasks = dict.fromkeys([*track.steps, *tasks_of(track, records, known)])

@@ -20,6 +20,7 @@ __all__ = ["everything", "headline", "regions", "table", "teams", "to_dot", "to_
 WIDE = 120
 """From this many columns on there is room to say when and for what a task is done."""
 EVERYWHERE = ("task", "agent", "team", "seconds")
+TIMES = ("not before", "deadline")
 FOLDED = {"after": 24, "requirements": 12}
 """Columns that may take several lines, and how narrow they may get."""
 GAP = 2
@@ -76,7 +77,7 @@ def table(plan: Plan, *, width: int) -> RenderableType:
     columns = _columns(tasks, width)
     rows = Table(box=None, padding=(0, GAP, 0, 0), pad_edge=False, header_style="italic")
     for name in columns:
-        justify = "right" if name == "seconds" else "left"
+        justify = "right" if name in ("seconds", *TIMES) else "left"
         rows.add_column(name, no_wrap=name not in FOLDED, justify=justify, min_width=FOLDED.get(name))
     for task in tasks:
         rows.add_row(*(Text(_cell(task, name)) for name in columns))
@@ -109,12 +110,13 @@ def _columns(tasks: list[PlannedTask], width: int) -> list[str]:
     """As many columns as fit beside whole ids, the most telling first; the last three in a wide terminal only."""
     room = width - _width(tasks, "task")
     chosen = {"task"}
-    for name in ("seconds", "agent", "team", "phase", "after", "requirements"):
+    timed = [name for name in TIMES if any(_cell(task, name) for task in tasks)]
+    for name in ("seconds", "agent", *timed, "team", "phase", "after", "requirements"):
         needed = GAP + (FOLDED.get(name) or _width(tasks, name))
         if (name in EVERYWHERE or width >= WIDE) and needed <= room:
             chosen.add(name)
             room -= needed
-    return [name for name in (*EVERYWHERE, "phase", "after", "requirements") if name in chosen]
+    return [name for name in (*EVERYWHERE, *TIMES, "phase", "after", "requirements") if name in chosen]
 
 
 def _width(tasks: list[PlannedTask], column: str) -> int:
@@ -127,6 +129,8 @@ def _cell(task: PlannedTask, column: str) -> str:
         "agent": task.agent,
         "team": task.team,
         "seconds": f"{task.seconds:.2f}",
+        "not before": f"{task.delay:.1f}" if task.delay else "",
+        "deadline": f"{task.deadline_seconds:.0f}" if task.deadline_seconds else "",
         "phase": task.phase,
         "after": _few(task.after),
         "requirements": ", ".join(task.requirements),

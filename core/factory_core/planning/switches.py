@@ -82,7 +82,7 @@ def army_of(blueprint: Blueprint, template: TemplatePackage) -> tuple[PlannedTas
 def reserve(
     blueprint: Blueprint, template: TemplatePackage, tasks: tuple[PlannedTask, ...], cap: int
 ) -> Reserve:
-    """Keep agents back in this order: recovery, optimisation, testers, parts of complex tasks."""
+    """Keep agents back in this order: recovery, audits, optimisation, testers, parts of complex tasks."""
     on = switched_on(blueprint)
     said = [
         f"What {name} asks for ({action}) is not known; nothing is done."
@@ -93,6 +93,7 @@ def reserve(
     verifying = _of_stage(tasks, template, "verify")
     wanted = {
         "on_failure": (TRIES * (1 + len(verifying))) if verifying else 0,
+        "on_security_risk": _audits(template, verifying, recovers="on_failure" in on),
         "on_success": 1 + len(verifying) if verifying else 0,
         "on_integration": _testers(blueprint, template, tasks),
     }
@@ -104,6 +105,8 @@ def reserve(
             promised[name] = agents
             left -= agents
             said.append(f"{name} may add up to {agents} agents.")
+        elif name == "on_security_risk":
+            said.append(f"{name} halts the build at once: there is no agent for an audit before it.")
         elif agents:
             said.append(f"{name} would need {agents} agents more, max_agents leaves {left}: nothing is done.")
         else:
@@ -124,6 +127,12 @@ def reserve(
 def _of_stage(tasks: Sequence[PlannedTask], template: TemplatePackage, stage: str) -> list[str]:
     names = {work.name for work in template.manifest.work if work.stage == stage and not work.on}
     return [task.id for task in tasks if task.params.get("work") in names]
+
+
+def _audits(template: TemplatePackage, verifying: Sequence[str], *, recovers: bool) -> int:
+    """One for each round that may find a risk, where the template knows an auditor."""
+    known = any(work.agent == "auditor" for work in template.manifest.work)
+    return (1 + TRIES * recovers) if known and verifying else 0
 
 
 def _testers(blueprint: Blueprint, template: TemplatePackage, tasks: Sequence[PlannedTask]) -> int:

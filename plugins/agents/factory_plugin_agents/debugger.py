@@ -12,7 +12,7 @@ from factory_core.contracts.agent import Finding, FindingLevel, Outcome, Tools, 
 from factory_core.contracts.files import FileRef, Produced
 
 from .agents import differs
-from .tidy import TIDY_SCRIPT
+from .tidy import BOLD, TIDY_SCRIPT
 
 __all__ = ["Debugger", "Failure"]
 
@@ -65,8 +65,12 @@ class Debugger:
             made = correct(failures, after)
             known += [name] if made else []
             after.update(made)
-        files = await _tidied(after, before, work.inputs, tools) if known or _styled(failures) else ()
-        known += ["untidy code"] if files and not known else []
+        files: tuple[Produced, ...] = ()
+        if known:
+            changed = frozenset(path for path in after if after[path] != before[path])
+            files = await _tidied(after, changed, work.inputs, tools)
+        elif _styled(failures):
+            known, files = await _restyled(failures, after, work.inputs, tools)
         if not files and all(STARVED.search(each.said) for each in failures):
             return _corrected("It ran out of time or memory; it is tried again.", ())
         if not files:
@@ -138,19 +142,37 @@ def _styled(failures: Iterable[Failure]) -> bool:
     return any("lint" in each.gate or "format" in each.gate for each in failures)
 
 
+async def _restyled(
+    failures: Sequence[Failure], files: dict[str, str], inputs: Sequence[FileRef], tools: Tools
+) -> tuple[list[str], tuple[Produced, ...]]:
+    """What was complained of, tidied; where that changes nothing, with the bolder corrections. All checks run again."""
+    named = frozenset(path for each in failures for _, path, _, _ in each.findings) & files.keys()
+    wanted = named or frozenset(files)
+    for cause, options in (("untidy code", ()), ("a fault of style, corrected boldly", (BOLD,))):
+        made = await _tidied(files, wanted, inputs, tools, *options)
+        if made:
+            return [cause], made
+    return [], ()
+
+
 async def _tidied(
-    after: dict[str, str], before: dict[str, str], inputs: Sequence[FileRef], tools: Tools
+    texts: dict[str, str], wanted: frozenset[str], inputs: Sequence[FileRef], tools: Tools, *options: str
 ) -> tuple[Produced, ...]:
+    """Those of the wanted files that differ from what was there. The others are there to be imported."""
     refs = {ref.path: ref for ref in inputs}
     settings = tuple(ref for ref in inputs if ref.path == "pyproject.toml")
     files = tuple(
-        refs[path] if text == before[path] else Produced(path=path, content=text.encode())
-        for path, text in after.items()
+        Produced(path=path, content=text.encode()) if path in wanted else refs[path]
+        for path, text in texts.items()
     )
-    result, made = await tools.run(("python", "-c", TIDY_SCRIPT), (*settings, *files), collect=("**/*.py",))
+    result, made = await tools.run(
+        ("python", "-c", TIDY_SCRIPT, *options), (*settings, *files), collect=("**/*.py",)
+    )
     if result.exit_code != 0:
         return ()
-    return tuple([file for file in made if file.path in refs and await differs(file, refs[file.path], tools)])
+    return tuple(
+        [file for file in made if file.path in wanted and await differs(file, refs[file.path], tools)]
+    )
 
 
 def _corrected(message: str, files: tuple[Produced, ...]) -> Outcome:

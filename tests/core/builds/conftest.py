@@ -242,12 +242,12 @@ def git(tmp_path: Path) -> Callable[..., str]:
 
 @pytest.fixture(scope="session")
 def model() -> ModuleType:
-    """``journal_control.py`` on top of what it imports; tests are no packages, so they are loaded by their paths."""
-    for name in ("journal_model", "journal_machine", "journal_control"):
+    """``journal_boards.py`` on top of what it imports; tests are no packages, so they are loaded by their paths."""
+    for name in ("journal_model", "journal_machine", "journal_control", "journal_boards"):
         spec = importlib.util.spec_from_file_location(name, Path(__file__).with_name(f"{name}.py"))
         assert spec
         assert spec.loader
         module = importlib.util.module_from_spec(spec)
         sys.modules[name] = module
         spec.loader.exec_module(module)
-    return sys.modules["journal_control"]
+    return sys.modules["journal_boards"]

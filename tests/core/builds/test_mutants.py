@@ -129,7 +129,46 @@ CONTROL: dict[str, tuple[str, str, str]] = {
 }
 """Caught by the machine that has people at it."""
 
-ALWAYS = frozenset([*list(MUTANTS)[:6], *list(CONTROL)[:2]]) | {"waiting tasks are handed out"}
+BOARDS: dict[str, tuple[str, str, str]] = {
+    "whoever lost a task may write": (
+        "09",
+        "and fence = p_fence and state = 'running' for share",
+        "for share",
+    ),
+    "what stands is not compared": ("09", "v_item.version > 0 and b.version = v_item.version;", "true;"),
+    "the first is overwritten": (
+        "09",
+        "on conflict do nothing;\n        update board",
+        "on conflict (build_id, key) do update set value = excluded.value;\n        update board",
+    ),
+    "changes are not counted": ("09", "set version = b.version + 1, value", "set version = b.version, value"),
+    "who lost is told to have won": (
+        "09",
+        "b.task = p_task and b.value = v_item.value and b.version = v_item.version + 1",
+        "true",
+    ),
+    "who repeats a write has lost": (
+        "09",
+        "b.version = v_item.version + 1\n",
+        "b.version = v_item.version\n",
+    ),
+    "letters are sent twice": (
+        "09",
+        "delete from mail where build_id = p_build and",
+        "delete from mail where false and",
+    ),
+    "another's letters are lost": ("09", "and sender = p_sender and round = p_round", "and round = p_round"),
+    "letters of another round are lost": (
+        "09",
+        "and sender = p_sender and round = p_round",
+        "and sender = p_sender",
+    ),
+}
+"""Caught by the machine whose agents talk."""
+
+ALWAYS = frozenset([*list(MUTANTS)[:6], *list(CONTROL)[:2], *list(BOARDS)[:2]]) | {
+    "waiting tasks are handed out"
+}
 """The classic ones, in every run; ``make verify`` runs them all."""
 
 
@@ -141,15 +180,24 @@ def test_people_at_it_agree_with_the_model(model: ModuleType, journal_url: str) 
     model.check(journal_url, 150, asyncpg.connect, Journal, model.ControlMachine)
 
 
+def test_agents_that_talk_agree_with_the_model(model: ModuleType, journal_url: str) -> None:
+    model.check(journal_url, 100, asyncpg.connect, Journal, model.BoardMachine)
+
+
 @pytest.mark.parametrize(
     "name",
-    [name if name in ALWAYS else pytest.param(name, marks=pytest.mark.slow) for name in (*MUTANTS, *CONTROL)],
+    [
+        name if name in ALWAYS else pytest.param(name, marks=pytest.mark.slow)
+        for name in (*MUTANTS, *CONTROL, *BOARDS)
+    ],
 )
 def test_a_mutant_is_caught(
     name: str, model: ModuleType, make_database: DatabaseFactory, scripts: Callable[..., Awaitable[None]]
 ) -> None:
-    file, rule, mutation = {**MUTANTS, **CONTROL}[name]
-    machine = model.ControlMachine if name in CONTROL else model.JournalMachine
+    file, rule, mutation = {**MUTANTS, **CONTROL, **BOARDS}[name]
+    machine = model.JournalMachine
+    if name not in MUTANTS:
+        machine = model.ControlMachine if name in CONTROL else model.BoardMachine
     changed: list[str] = []
 
     def change(script: str, text: str) -> str:

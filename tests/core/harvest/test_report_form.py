@@ -52,7 +52,9 @@ class TestForm:
             "plan",
             "versions",
         } <= set(document)
-        assert set(document["plan"]) == {"tasks", "agents", "scale"}
+        assert {"tasks", "agents", "scale", "paradigm", "regions", "windows", "added"} == set(
+            document["plan"]
+        )
 
     def test_only_the_copy_beside_the_archive_tells_of_the_run(
         self, evidence: Callable[..., Evidence]

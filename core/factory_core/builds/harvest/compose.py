@@ -6,6 +6,8 @@ import hashlib
 
 from msgspec.structs import replace
 
+from factory_core.planning.graph import finish_times
+
 from .evidence import Evidence, Proof
 from .products import deliverable_rows, not_built_rows, target_rows, unmet_technology
 from .report import (
@@ -19,7 +21,9 @@ from .report import (
     GateRow,
     PlanFigures,
     ProjectFacts,
+    RegionRow,
     RunFacts,
+    WindowRow,
 )
 from .states import node_rows, requirement_rows
 
@@ -36,11 +40,10 @@ def make_report(evidence: Evidence) -> BuildReport:
         GateRow(name=gate.name, passed=gate.passed, figure=gate.figure, limit=gate.limit)
         for gate in evidence.gates
     )
-    optional = {task.id for task in plan.tasks if task.optional}
     passed = [
         *(gate.passed for gate in gates),
         *(row.passed for row in acceptance),
-        *(row.task in optional for row in evidence.failures),
+        *(row.optional for row in evidence.failures),
     ]
     return BuildReport(
         passed=bool(gates) and all(passed),
@@ -59,7 +62,7 @@ def make_report(evidence: Evidence) -> BuildReport:
             ),
             *(AssumptionRow(text=text) for text in plan.assumptions),
         ),
-        plan=PlanFigures(tasks=plan.quote.tasks, agents=plan.quote.agents, scale=plan.scale),
+        plan=_figures(evidence),
         versions=evidence.versions,
         technology_not_met=unmet_technology(evidence),
         deliverables=deliverable_rows(evidence),
@@ -78,6 +81,35 @@ def make_report(evidence: Evidence) -> BuildReport:
 def with_run(report: BuildReport, run: RunFacts) -> BuildReport:
     """The report that goes beside the archive."""
     return replace(report, run=run)
+
+
+def _figures(evidence: Evidence) -> PlanFigures:
+    plan = evidence.plan
+    ends = finish_times(plan.tasks)
+    windows = [
+        WindowRow(
+            phase=phase.name,
+            opens_minutes=phase.window_minutes[0],
+            closes_minutes=phase.window_minutes[1],
+            planned_seconds=round(
+                max((ends[task.id] for task in plan.tasks if task.phase == phase.name), default=0.0), 3
+            ),
+        )
+        for phase in evidence.blueprint.phases
+        if phase.window_minutes is not None
+    ]
+    return PlanFigures(
+        tasks=plan.quote.tasks,
+        agents=plan.quote.agents,
+        scale=plan.scale,
+        paradigm=plan.paradigm,
+        regions=tuple(
+            RegionRow(name=one.name, paradigm=one.paradigm, tasks=len(one.tasks), reason=one.reason)
+            for one in plan.regions
+        ),
+        windows=tuple(windows),
+        added=evidence.added,
+    )
 
 
 def _acceptance(proof: Proof) -> tuple[AcceptanceRow, ...]:

@@ -15,7 +15,7 @@ from factory_core.contracts.template import Manifest, WorkSpec
 from factory_core.planning.slugs import words
 
 from .contribution import Contribution
-from .report import FailureRow, TrackRow
+from .report import AddedRow, FailureRow, TrackRow
 
 __all__ = ["Evidence", "Part", "Proof"]
 
@@ -35,6 +35,7 @@ class Evidence(Struct, frozen=True, kw_only=True):
     findings: tuple[Finding, ...] = ()
     failures: tuple[FailureRow, ...] = ()
     tracks: tuple[TrackRow, ...] = ()
+    added: tuple[AddedRow, ...] = ()
     versions: dict[str, str] = {}
 
 

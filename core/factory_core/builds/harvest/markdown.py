@@ -65,8 +65,10 @@ def _requirements(report: BuildReport) -> Iterator[str]:
 
 
 def _failures(report: BuildReport) -> Iterator[str]:
-    rows = ((row.task, row.reason) for row in report.failures)
+    rows = ((row.task, row.reason) for row in report.failures if not row.optional)
     yield from _table("Tasks that failed", ("task", "reason"), rows)
+    rows = ((row.task, row.reason) for row in report.failures if row.optional)
+    yield from _table("Optional work that was dropped", ("task", "reason"), rows)
     found = ((row.level.value, row.code, row.message, _place(row.path, row.line)) for row in report.findings)
     yield from _table("Findings", ("level", "code", "finding", "place"), found)
 
@@ -140,9 +142,11 @@ def _foot(report: BuildReport) -> Iterator[str]:
         ("tasks", str(plan.tasks)),
         ("agents", str(plan.agents)),
         ("scale", f"{plan.scale:.2f}"),
+        ("paradigm", plan.paradigm),
         ("files", str(len(report.files))),
     ]
     yield from _table("Plan", ("figure", "value"), rows)
+    yield from _ways(report)
     yield from _table("Versions", ("part", "version"), sorted(report.versions.items()))
     run = report.run
     if run is not UNSET:
@@ -157,6 +161,27 @@ def _foot(report: BuildReport) -> Iterator[str]:
         yield from (
             ("\n## Log\n", *(f"    {_one_line(line)}" for line in run.log_tail)) if run.log_tail else ()
         )
+
+
+def _ways(report: BuildReport) -> Iterator[str]:
+    """How the plan worked: its regions, its windows, and the agents that were called on the way."""
+    plan = report.plan
+    rows = ((row.name, row.paradigm, str(row.tasks), row.reason) for row in plan.regions)
+    yield from _table("Regions", ("region", "paradigm", "tasks", "because"), rows)
+    ended = {} if report.run is UNSET else report.run.phase_seconds
+    rows = (
+        (
+            row.phase,
+            f"{row.opens_minutes}-{row.closes_minutes} min",
+            f"{row.planned_seconds:.1f} s",
+            f"{ended[row.phase]:.1f} s" if row.phase in ended else "",
+            "in time" if ended.get(row.phase, row.planned_seconds) <= row.closes_minutes * 60 else "late",
+        )
+        for row in plan.windows
+    )
+    yield from _table("Time windows", ("phase", "window", "planned to end", "ended", "result"), rows)
+    rows = ((row.task, row.behaviour, str(row.agents)) for row in plan.added)
+    yield from _table("Agents called while it ran", ("by", "behaviour", "agents"), rows)
 
 
 def _table(title: str, columns: Sequence[str], rows: Iterable[Sequence[str]]) -> Iterator[str]:

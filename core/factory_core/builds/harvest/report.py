@@ -17,6 +17,7 @@ __all__ = [
     "REPORT_JSON",
     "REPORT_MARKDOWN",
     "AcceptanceRow",
+    "AddedRow",
     "AssumptionRow",
     "BuildReport",
     "DeliverableRow",
@@ -28,6 +29,7 @@ __all__ = [
     "NotBuiltRow",
     "PlanFigures",
     "ProjectFacts",
+    "RegionRow",
     "RequirementRow",
     "ReusedRow",
     "RunFacts",
@@ -35,6 +37,7 @@ __all__ = [
     "TargetRow",
     "TechnologyRow",
     "TrackRow",
+    "WindowRow",
     "report_json",
     "report_schema",
 ]
@@ -130,12 +133,43 @@ class AssumptionRow(Struct, frozen=True, kw_only=True):
     line: int = 0
 
 
+class RegionRow(Struct, frozen=True, kw_only=True):
+    """A stretch of the plan with a way of working of its own, and what decided on it."""
+
+    name: str
+    paradigm: str
+    tasks: int
+    reason: str
+
+
+class AddedRow(Struct, frozen=True, kw_only=True):
+    """Agents that a task called while the build ran: by which behaviour, such as ``debugger``, and how many."""
+
+    behaviour: str
+    task: str
+    agents: int
+
+
+class WindowRow(Struct, frozen=True, kw_only=True):
+    """A phase with a time window, in minutes as the spec says it, and when the plan has it end, in seconds."""
+
+    phase: str
+    opens_minutes: int
+    closes_minutes: int
+    planned_seconds: float
+
+
 class PlanFigures(Struct, frozen=True, kw_only=True):
-    """The plan in figures: all tasks, those with an agent, agents granted over agents asked for."""
+    """The plan in figures: all tasks, those with an agent, agents granted over agents asked for; how it works, and what
+    came to it while it ran."""
 
     tasks: int
     agents: int
     scale: float
+    paradigm: str = "hierarchical"
+    regions: tuple[RegionRow, ...] = ()
+    windows: tuple[WindowRow, ...] = ()
+    added: tuple[AddedRow, ...] = ()
 
 
 class TechnologyRow(Struct, frozen=True, kw_only=True):
@@ -182,10 +216,11 @@ class FindingRow(Struct, frozen=True, kw_only=True):
 
 
 class FailureRow(Struct, frozen=True, kw_only=True):
-    """A task that did not end well, and why."""
+    """A task that did not end well, and why. ``optional`` ones were dropped, which fails no build."""
 
     task: str
     reason: str
+    optional: bool = False
 
 
 class ReusedRow(Struct, frozen=True, kw_only=True):
@@ -209,6 +244,8 @@ class RunFacts(Struct, frozen=True, kw_only=True):
     task_seconds: dict[str, float]
     log_tail: tuple[str, ...]
     reused: tuple[ReusedRow, ...] = ()
+    phase_seconds: dict[str, float] = {}
+    """When the last task of each phase had ended, from the order of the build on."""
 
 
 class BuildReport(Struct, frozen=True, kw_only=True):

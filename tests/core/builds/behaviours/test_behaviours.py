@@ -2,23 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
-from pathlib import Path
 from typing import Any
 
 import msgspec
 import pytest
 
-from factory_core.builds.crashpoints import CrashPoints
-from factory_core.builds.delivery import Delivery
-from factory_core.builds.runner import BuildRunner, Workshop
-from factory_core.builds.tools import Blobs
-from factory_core.builds.workspaces import Workspaces
 from factory_core.contracts.agent import Finding, FindingLevel, GateResult, Outcome, Spawn, Work
-from factory_core.contracts.files import FileRef, Produced
-from factory_core.contracts.template import Manifest, TemplateFile, TemplatePackage, ToolchainSpec, WorkSpec
-from factory_core.planning import HierarchicalPlanner
-from factory_plugin_storage.service import LocalStorage
+from factory_core.contracts.files import Produced
+from factory_core.contracts.template import TemplateFile, WorkSpec
 
 pytestmark = pytest.mark.anyio
 
@@ -33,29 +24,6 @@ ARMY = WorkSpec(name="probes", agent="tester", each="entity", stage="test", on="
 BROKEN, FIXED, BETTER, WORSE = b"bug", b"good", b"best", b"worse"
 
 
-class Made:
-    """One file; whether a gate passes is what the file says."""
-
-    name, version = "any", "1"
-
-    def __init__(self, act: Callable[[Work, bytes], Outcome]) -> None:
-        self.act = act
-        self.seen: list[Work] = []
-
-    async def run(self, work: Work, tools: Any) -> Outcome:
-        self.seen.append(work)
-        code = next((ref for ref in work.inputs if ref.path == "app/x.py"), None)
-        return self.act(work, await tools.read(code) if code else b"")
-
-
-class Lent:
-    def __init__(self, blobs: Blobs) -> None:
-        self._blobs = blobs
-
-    async def read(self, ref: FileRef) -> bytes:
-        return await self._blobs.get(ref.digest)
-
-
 def file(content: bytes, path: str = "app/x.py") -> Outcome:
     return Outcome(files=(Produced(path=path, content=content),))
 
@@ -66,68 +34,6 @@ def gate(work: Work, code: bytes) -> Outcome:
     finding = Finding(level=FindingLevel.ERROR, code="F1", message="it is wrong", path="app/x.py", line=3)
     result = GateResult(name=name, passed=code not in bad, figure=code.decode(), detail="it is wrong")
     return Outcome(gates=(result,), findings=() if result.passed else (finding,))
-
-
-@pytest.fixture
-def build(desk: Any, tmp_path: Path) -> Callable[..., Awaitable[Any]]:
-    """``await build("on_failure: …", builder=…)``: a whole build; its states, its report and the agents."""
-
-    async def run(
-        behaviours: str = "", *, cap: int = 60, works: tuple[WorkSpec, ...] = WORKS, **acts: Any
-    ) -> Any:
-        storage = LocalStorage(tmp_path)
-        blobs = Blobs(storage)
-        agents = {
-            "builder": Made(lambda work, code: file(BROKEN)),
-            "integrator": Made(lambda work, code: Outcome()),
-            "validator": Made(gate),
-            **{name: Made(act) for name, act in acts.items()},
-        }
-        manifest = Manifest(name="t", version="1", title="T", toolchain=ToolchainSpec(lock="l"), work=works)
-        template = TemplatePackage(manifest=manifest, root=Path(), digest="d")
-
-        async def lend(*_: Any) -> Any:
-            return Lent(blobs)
-
-        workshop = Workshop(
-            agents=agents,  # type: ignore[arg-type]
-            templates={"t": template},
-            planner=HierarchicalPlanner(),
-            delivery=Delivery(desk.journal, blobs, storage, {}),
-            workspaces=Workspaces(tmp_path),
-            make_tools=lend,
-        )
-        runner = BuildRunner(desk.journal, blobs, workshop, CrashPoints())
-        entities = "{Card: {title: text}, Board: {title: text}}"
-        spec = f"project: {{name: P}}\nentities: {entities}\nbehaviors: {{{behaviours}}}\n"
-        params = {"spec_name": "p.yaml", "template": "t", "max_agents": str(cap)}
-        params["spec"] = await blobs.put(spec.encode())
-        made = await desk.submit(params=params, max_agents=cap)
-        waiting = list((await desk.turn()).started)
-        while waiting:
-            attempt = waiting.pop(0)
-            waiting += (await desk.turn((attempt, await runner.run(attempt)))).started
-        tasks = {t.id: t for t in await desk.journal.tasks(desk.org, made) if t.id != "plan"}
-        rows = await desk.journal.results(desk.org, made, ["deliver"])
-        artifacts = rows[0].result.get("data", {}).get("artifacts", {}) if rows else {}
-        report = None
-        if artifacts:
-            report = msgspec.json.decode(await storage.get(artifacts["report.json"]["key"]))
-        return Ended(await desk.state(made), tasks, report, agents, made)
-
-    return run
-
-
-class Ended:
-    def __init__(self, state: str, tasks: Any, report: Any, agents: Any, build: Any) -> None:
-        self.state, self.tasks, self.report, self.agents, self.build = state, tasks, report, agents, build
-
-    @property
-    def added(self) -> dict[str, str]:
-        return {name: str(task.state) for name, task in self.tasks.items() if task.parent != "plan"}
-
-    def said(self, code: str) -> list[str]:
-        return [one["message"] for one in self.report["findings"] if one["code"] == code]
 
 
 FAILING = "on_failure: spawn_debugger_and_recover"
@@ -180,6 +86,52 @@ async def test_a_debugger_that_knows_nothing_ends_the_build_with_its_reason(buil
     assert [row["passed"] for row in ended.report["gates"]] == [False, False], "what the checks said is kept"
     reasons = {row["task"]: row["reason"] for row in ended.report["failures"]}
     assert reasons[f"{CLOSE}/debugger/1"] == "No known correction fits"
+
+
+CODE = (
+    msgspec.structs.replace(WORKS[0], team="core", files=(TemplateFile(source="s", path="x"),)),
+    *WORKS[1:],
+)
+
+
+def branch(work: Work, code: bytes) -> Outcome:
+    """The gate of a track."""
+    return (
+        gate(msgspec.structs.replace(work, params={"gate": "lint"}), code)
+        if "track" in work.params
+        else Outcome()
+    )
+
+
+async def test_a_track_that_fails_its_gates_is_corrected_and_merged(build: Any) -> None:
+    ended = await build(FAILING, works=CODE, integrator=branch, debugger=lambda w, c: file(FIXED))
+    assert ended.state == "passed"
+    assert ended.added == {"merge/core/debugger/1": "done", "merge/core/retry/1": "done"}
+    told = msgspec.json.decode(ended.agents["debugger"].seen[0].params["failures"])
+    assert [(one["gate"], one["findings"][0][:3]) for one in told] == [("lint", ["F1", "app/x.py", 3])]
+    (track,) = ended.report["tracks"]
+    assert (track["merged"], [row["passed"] for row in track["gates"]]) == (True, [True, True])
+    assert [step["task"] for step in track["steps"]] == ["code", "merge/core/debugger/1"]
+    assert ended.said("merge-tried-again") == ["The track core was not merged at first: gate lint: bug."]
+    assert not ended.said("F1"), "what is corrected is no finding any more"
+    assert [row["name"] for row in ended.report["gates"]] == ["lint", "tests"]
+
+
+async def test_a_track_that_stays_red_is_tried_twice_more_and_stays_out(build: Any) -> None:
+    ended = await build(FAILING, works=CODE, integrator=branch, debugger=lambda w, c: file(BROKEN))
+    assert ended.state == "failed"
+    assert [name for name in ended.added if name.endswith("/retry/1")] == [
+        "merge/core/retry/1",
+        "merge/core/retry/1/retry/1",
+    ]
+    (track,) = ended.report["tracks"]
+    assert not track["merged"]
+    assert {row["task"] for row in ended.report["failures"]} >= {"merge/core/retry/1/retry/1"}
+
+
+async def test_without_the_wish_a_red_track_fails_the_build(build: Any) -> None:
+    ended = await build("", works=CODE, integrator=branch, debugger=lambda w, c: file(FIXED))
+    assert (ended.state, ended.added) == ("failed", {})
 
 
 async def test_an_agent_that_fails_by_verdict_is_tried_again_after_the_debugger(build: Any) -> None:
@@ -288,36 +240,11 @@ async def test_the_cap_holds_and_the_plan_says_what_is_not_done(build: Any) -> N
     assert "on_failure would need 6 agents more, max_agents leaves 0: nothing is done." in said
 
 
-async def test_on_security_risk_the_build_halts_until_a_person_decides(build: Any, desk: Any) -> None:
-    works = tuple(
-        msgspec.structs.replace(work, params={"gate": "security"}) if work.name == "gate-lint" else work
-        for work in WORKS
-    )
-
-    def risky(work: Work, code: bytes) -> Outcome:
-        return Outcome(
-            gates=(
-                GateResult(
-                    name=work.params["gate"], passed=work.params["gate"] != "security", figure="1 high"
-                ),
-            )
-        )
-
-    options = {"works": works, "validator": risky}
-    ended = await build("on_security_risk: halt_and_audit", **options)
-    assert ended.state == "halted"
-    assert ended.tasks["deliver"].state in ("waiting", "ready")
-    assert "security: 1 high" in (await desk.journal.build(desk.org, ended.build)).reason
-    assert await desk.journal.control.decide(desk.org, ended.build, approve=False, by="Ann")
-    assert await desk.state(ended.build) == "cancelled"
-
-
-async def test_without_the_wish_a_security_gate_only_fails(build: Any) -> None:
-    works = tuple(
-        msgspec.structs.replace(work, params={"gate": "security"}) if work.name == "gate-lint" else work
-        for work in WORKS
-    )
-    ended = await build(
-        "", works=works, validator=lambda w, c: Outcome(gates=(GateResult(name="security", passed=False),))
-    )
-    assert ended.state == "failed"
+async def test_the_same_task_run_twice_adds_the_same_agents_once(build: Any, desk: Any) -> None:
+    """Two workers ran one task to its end; only one of them may say so, and both ask for the same."""
+    ended = await build(FAILING, twice=CLOSE, debugger=lambda w, c: file(FIXED))
+    assert ended.state == "passed"
+    assert sum(name.startswith(f"{CLOSE}/") for name in ended.tasks) == 3
+    first, second = ended.twice
+    assert (first.tasks, first.edges) == (second.tasks, second.edges)
+    assert len(first.tasks) == 3
