@@ -37,6 +37,10 @@ serve: setup ## run the studio: API on http://127.0.0.1:8600, workers, embedded 
 browser: ## make sure there is a browser for the tests
 	@tools/ensure-browser
 
+.PHONY: pooler
+pooler:
+	@tools/ensure-pgbouncer
+
 # Files stay whole, so that what they share is made once.
 PYTEST = $(BIN)/pytest -q -n 2 --dist loadfile --no-loadscope-reorder
 
@@ -47,7 +51,7 @@ test: setup browser ## run the tests, on real PostgreSQL, Valkey, sandbox and br
 	@$(BIN)/coverage combine --quiet && $(BIN)/coverage report --skip-covered --fail-under=90
 
 .PHONY: verify
-verify: check browser ## the checks and every test, the slow ones and the long chaos too
+verify: check browser pooler ## the checks and every test, the slow ones and the long chaos too
 	@$(PYTEST)
 	@$(BIN)/python tests/chaos/proof.py
 

@@ -80,7 +80,9 @@ class KernelSettings(Struct, frozen=True, kw_only=True):
     database_pool: Annotated[int, Meta(ge=1, le=500)] = 10
     """How many database connections one process keeps at most."""
     database_statement_cache: Annotated[int, Meta(ge=0)] = 100
-    """Prepared statements kept per connection; 0 behind a PgBouncer older than 1.21."""
+    """Prepared statements kept per connection; 0: ``database_url`` is a pooler's, such as PgBouncer in transaction mode."""
+    database_direct_url: Secret | None = None
+    """The same database past the pooler, for workers: each keeps one connection for its steps. Default: ``database_url``."""
     queue_url: Secret | None = None
     """A Redis 7+ or Valkey of your own, such as ``redis://host:6379/0``. Default: an embedded one."""
     storage: str = "local"

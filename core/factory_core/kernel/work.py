@@ -29,8 +29,12 @@ from factory_core.kernel.worker import WorkerOrder, run_worker
 from factory_core.planning import StudioPlanner
 from factory_core.sandbox import choose_sandbox, prepare
 from factory_core.sandbox.turns import TakingTurns
+from factory_core.settings import KernelSettings
 
-__all__ = ["work"]
+__all__ = ["work", "worker_address"]
+
+DIRECT_STATEMENTS = 100
+"""Prepared statements kept on a direct address, whatever the pooled one allows."""
 
 _log = structlog.get_logger(__name__)
 
@@ -67,6 +71,12 @@ class ToolRoom:
         )
 
 
+def worker_address(settings: KernelSettings, url: str) -> tuple[str, int]:
+    """Where a worker's own connections go, past the pooler if there is a way, and how many statements they keep."""
+    direct = settings.database_direct_url
+    return (direct.reveal(), DIRECT_STATEMENTS) if direct else (url, settings.database_statement_cache)
+
+
 async def work(studio: Studio) -> None:
     """Run builds and background jobs until SIGTERM. Raises DatabaseUnreachable."""
     settings = studio.settings
@@ -83,13 +93,14 @@ async def work(studio: Studio) -> None:
             workspaces=workspaces,
             make_tools=ToolRoom(studio, blobs, journal).lend,
         )
+        address, statements = worker_address(settings, studio.database_url())
         order = WorkerOrder(
-            database_url=studio.database_url(),
+            database_url=address,
             queue_url=studio.queue_url(),
             slots=settings.worker_slots,
             reserved=settings.worker_reserved,
             name=f"{platform.node()}:{os.getpid()}",
-            statement_cache=settings.database_statement_cache,
+            statement_cache=statements,
         )
         beside = [
             asyncio.create_task(

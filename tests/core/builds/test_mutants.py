@@ -12,7 +12,7 @@ from factory_core.builds.journal import Journal
 from factory_core.errors import FactoryError
 from factory_core.testing.databases import DatabaseFactory, run_apart
 
-EXAMPLES = 200
+EXAMPLES = 800
 
 MUTANTS: dict[str, tuple[str, str, str]] = {
     "a stale fence is accepted": (

@@ -10,6 +10,7 @@ import msgspec
 import pytest
 from msgspec import Meta, Struct
 
+from factory_core.kernel.work import worker_address
 from factory_core.settings import KernelSettings, Secret, SettingsError, read_sources
 
 
@@ -128,3 +129,15 @@ def test_the_environment_is_read_when_nothing_is_given(home: Path, monkeypatch: 
     monkeypatch.setitem(os.environ, "FACTORY_HOME", str(home))
     monkeypatch.setitem(os.environ, "FACTORY_PORT", "81")
     assert read_sources().read(KernelSettings).port == 81
+
+
+@pytest.mark.parametrize(
+    ("direct", "address"),
+    [
+        (None, ("postgresql://pooler/studio", 0)),
+        (Secret("postgresql://db/studio"), ("postgresql://db/studio", 100)),
+    ],
+)
+def test_workers_may_have_an_address_past_the_pooler(direct: Secret | None, address: tuple[str, int]) -> None:
+    settings = KernelSettings(database_statement_cache=0, database_direct_url=direct)
+    assert worker_address(settings, "postgresql://pooler/studio") == address
