@@ -25,6 +25,7 @@ from factory_api.schemas import (
     TaskView,
 )
 from factory_api.service import BuildDesk, etag_of
+from factory_core.builds.estimate import Estimate
 from factory_core.contracts.events import BuildState
 
 Desk = NamedDependency[BuildDesk]
@@ -49,6 +50,9 @@ Sort = Annotated[
     str, QueryParameter(pattern="^-?created_at$", description="created_at, or -created_at: newest first.")
 ]
 Cursor = Annotated[str | None, QueryParameter(max_length=64, description="next of the page before.")]
+Since = Annotated[
+    UUID | None, QueryParameter(description="Compare with this build instead of the project's newest.")
+]
 Known = Annotated[str | None, HeaderParameter(name="If-None-Match", description="The ETag you have.")]
 
 
@@ -74,6 +78,11 @@ class BuildRoutes(Controller):
             status_code=201 if created else 200,
             headers={"Location": f"/api/v1/builds/{build}"},
         )
+
+    @post("/estimate", status_code=200, summary="Say what a build would do again", guards=[require_json])
+    async def estimate(self, data: Order, desk: Desk, since: Since = None) -> Estimate:
+        """What changed since the project's newest build, and the tasks that nothing is remembered for. Starts nothing."""
+        return await desk.estimate(data, since)
 
     @get("/", summary="List builds")
     async def index(

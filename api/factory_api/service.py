@@ -13,6 +13,7 @@ import msgspec
 from factory_api.errors import BuildEnded, CursorUnknown
 from factory_api.schemas import BuildPage, BuildQuery, BuildView, Decision, NewBuild, NewFork
 from factory_core.builds.comparison import BuildComparison
+from factory_core.builds.estimate import Estimate
 from factory_core.builds.journal import BuildRow, Journal, TaskRow
 from factory_core.builds.service import ArtifactRef, BuildOrder, BuildService, Fork
 from factory_core.contracts.events import ENDED, BuildState, Event
@@ -44,17 +45,12 @@ class BuildDesk:
     async def order(self, order: NewBuild, *, key: str) -> tuple[UUID, bool]:
         """Start a build, or find the one that ``key`` started: then false. Raises SpecRejected, IdempotencyConflict."""
         await self._journal.found(self._organisation, "local")
-        started = await self._service.start(
-            self._organisation,
-            BuildOrder(
-                spec=order.spec.encode(),
-                name=order.name,
-                template=order.template or "",
-                max_agents=order.max_agents,
-                key=key,
-            ),
-        )
+        started = await self._service.start(self._organisation, _wanted(order, key))
         return started.build, started.created
+
+    async def estimate(self, order: NewBuild, since: UUID | None) -> Estimate:
+        """What the order would do again. Raises SpecRejected, BuildMissing."""
+        return await self._service.estimate(self._organisation, _wanted(order), since=since)
 
     async def page(self, query: BuildQuery) -> BuildPage:
         """One page of builds. Raises CursorUnknown."""
@@ -140,6 +136,16 @@ def _row(record: Any) -> BuildRow:
     fields = dict(record)
     return msgspec.convert(
         {**fields, "options": msgspec.json.decode(fields["options"])}, BuildRow, strict=False
+    )
+
+
+def _wanted(order: NewBuild, key: str = "") -> BuildOrder:
+    return BuildOrder(
+        spec=order.spec.encode(),
+        name=order.name,
+        template=order.template or "",
+        max_agents=order.max_agents,
+        key=key,
     )
 
 

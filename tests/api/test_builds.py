@@ -236,3 +236,13 @@ async def test_what_may_not_wait_is_429_and_says_when_to_come_back(
     assert int(answer.headers["retry-after"]) == problem["retry_after"] >= 1
     again = await client.post(BUILDS, json={"spec": SPEC}, headers={"Idempotency-Key": "k1"})
     assert (again.status_code, again.json()["id"]) == (200, first["id"])
+
+
+async def test_an_estimate_starts_nothing_and_names_what_changed(client, order):
+    spec = {"spec": "project: {name: Estimated}\nentities: {Card: {title: text}}\n"}
+    first = (await client.post("/api/v1/builds/estimate", json=spec)).json()
+    assert (first["since"], len(first["again"])) == (None, first["tasks"])
+    assert first["seconds"] == pytest.approx(first["total_seconds"])
+    assert (await client.get("/api/v1/builds")).json()["total"] == 0
+    wrong = await client.post("/api/v1/builds/estimate", json={"spec": "entities: 1"})
+    assert wrong.status_code == 422

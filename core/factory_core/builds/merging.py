@@ -38,8 +38,9 @@ from factory_core.contracts.events import TaskState
 from factory_core.contracts.files import FileRef, Produced
 from factory_core.contracts.plan import Track
 from factory_core.errors import FactoryError
+from factory_core.planning import reads_for
 
-__all__ = ["OWNERSHIP", "HistoryDiffers", "Merger", "committed", "merged_entries", "tree_of"]
+__all__ = ["OWNERSHIP", "HistoryDiffers", "Merger", "committed", "merge_work", "merged_entries", "tree_of"]
 
 OWNERSHIP = "one owner per path"
 NOBODY_ELSE = "none of another task"
@@ -106,8 +107,8 @@ class Merger:
         async with self._workspaces.open(assignment.build) as workspace:
             own = tree_of(raw)
             await workspace.begin(repository, tree_of(main), track.name, track.branch, own.values())
-            inputs = _inputs(start, ground.before)
-            found = _own(await check(_work(assignment, known, inputs)), own, known)
+            work = merge_work(known, assignment.task, assignment.params, start, ground.before)
+            found = _own(await check(work), own, known)
             record = replace(found, gates=(_owned(len(own)), *found.gates))
             if record.failure or not all(gate.passed for gate in record.gates):
                 return _refused(record, track)
@@ -174,21 +175,27 @@ def tree_of(contributions: Sequence[Contribution]) -> dict[str, Produced]:
     return {file.path: file for made in contributions for file in made.files}
 
 
-def _work(assignment: Assignment, known: BuildKnowledge, inputs: tuple[FileRef, ...]) -> Work:
+def merge_work(
+    known: BuildKnowledge, task: str, params: dict[str, str], own: Sequence[Entry], main: Sequence[Entry]
+) -> Work:
+    """The work of the check before a merge: all that it follows from."""
     return Work(
-        task=assignment.task,
-        params=assignment.params,
+        task=task,
+        params=params,
         # A check reads files. What the specification says elsewhere must not keep it from being remembered.
         blueprint=Blueprint(project=replace(known.blueprint.project, line=0)),
         template=known.template,
-        inputs=inputs,
+        inputs=_inputs(own, main, known),
     )
 
 
-def _inputs(own: Sequence[Entry], main: Sequence[Entry]) -> tuple[FileRef, ...]:
-    """The tree as it would be after the merge. All of it, for a gate may look anywhere, and what it found is remembered
-    for these inputs."""
-    refs = {ref.path: ref for entry in main for ref in entry.refs}
+def _inputs(own: Sequence[Entry], main: Sequence[Entry], known: BuildKnowledge) -> tuple[FileRef, ...]:
+    """The track's files, and of main what the integrator declares to read: what a check found is remembered for these,
+    so one that could look anywhere would be done again whenever anything changed."""
+    works = known.template.manifest.work
+    joint = next((work.name for work in works if work.stage == "integrate"), "")
+    reads = reads_for(works, {"work": joint})
+    refs = {ref.path: ref for entry in main for ref in entry.refs if reads.sees(ref.path)}
     refs.update((ref.path, ref) for entry in own for ref in entry.refs)
     return tuple(refs[path] for path in sorted(refs))
 

@@ -5,7 +5,7 @@ The loop hands over an assignment and gets a completion back; nothing here write
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Protocol
 from uuid import UUID
 
@@ -17,6 +17,7 @@ from factory_core.builds.boards import twice_made
 from factory_core.builds.children import children_of, tools_used, with_failure
 from factory_core.builds.crashpoints import CrashPoints
 from factory_core.builds.delivery import DELIVERY_AGENT, Delivery
+from factory_core.builds.gather import make_work
 from factory_core.builds.journal import Assignment, Completion, CompletionKind, Journal, ResultRow
 from factory_core.builds.kinship import readable
 from factory_core.builds.knowledge import BuildKnowledge, KnowledgeShelf, ancestors
@@ -36,7 +37,7 @@ from factory_core.contracts.files import FileRef
 from factory_core.contracts.plan import MERGER, Plan, Planner
 from factory_core.contracts.template import TemplatePackage
 from factory_core.errors import EnvironmentUnfit, FactoryError, ObjectMissing
-from factory_core.planning import narrow, plan_build, reads_for
+from factory_core.planning import plan_build
 from factory_core.specs import read
 
 __all__ = [
@@ -44,7 +45,6 @@ __all__ = [
     "BlobStore",
     "BuildRunner",
     "Workshop",
-    "latest_files",
     "load_knowledge",
     "pick_template",
 ]
@@ -249,26 +249,16 @@ class BuildRunner:
         before = readable(assignment.task, known.before, spawned)
         records = await self._records(assignment, known, before)
         parents = await self._journal.parents(assignment.org, assignment.build, assignment.task)
-        works = known.template.manifest.work
-        reads = reads_for(works, assignment.params)
-        files = latest_files(records[task] for task in before if task in records)
-        return Work(
-            task=assignment.task,
-            params=assignment.params,
-            blueprint=reads.of(narrow(known.blueprint, assignment.scope)),
-            template=known.template,
-            inputs=tuple(ref for ref in files if reads.sees(ref.path)),
-            upstream={
-                task: records[task].data
-                for task in before
-                if task in parents
-                and records[task].data
-                and reads.hears(known.params(task))
-                # What was merged where tells an agent nothing that its inputs do not.
-                and "track" not in known.params(task)
-            },
-            mail=await self._journal.boards.letters(assignment),
+        work = make_work(
+            known,
+            assignment.task,
+            assignment.params,
+            assignment.scope,
+            before=before,
+            parents=parents,
+            records=records,
         )
+        return replace(work, mail=await self._journal.boards.letters(assignment))
 
     async def _records(
         self, assignment: Assignment, known: BuildKnowledge, tasks: Sequence[str]
@@ -321,14 +311,6 @@ def pick_template(templates: Mapping[str, TemplatePackage], name: str) -> Templa
     if name not in templates:
         raise TemplateMissing(name, tuple(sorted(templates)))
     return templates[name]
-
-
-def latest_files(records: Iterable[TaskRecord]) -> tuple[FileRef, ...]:
-    """The files of all records by path; of two versions the later record's."""
-    newest: dict[str, FileRef] = {}
-    for record in records:
-        newest.update({ref.path: ref for ref in record.files})
-    return tuple(newest[path] for path in sorted(newest))
 
 
 async def load_knowledge(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from math import fsum
 from typing import Any
 from uuid import UUID
 
@@ -15,12 +16,17 @@ from factory_core.builds.archive import History
 from factory_core.builds.comparison import BuildComparison, View, compare
 from factory_core.builds.control import ForkOrder
 from factory_core.builds.delivery import DELIVERY_AGENT, ArtifactRef, spec_file_name
+from factory_core.builds.estimate import Changes, Estimate, changes_between
+from factory_core.builds.foresight import foresee
 from factory_core.builds.ids import uuid7
 from factory_core.builds.journal import BuildRow, Journal, ResultRow, Submission, Submitted, TaskRow
+from factory_core.builds.knowledge import BuildKnowledge, ancestors
 from factory_core.builds.record import TaskRecord
 from factory_core.builds.runner import PLAN_TASK, BlobStore, pick_template
+from factory_core.contracts.agent import Agent
+from factory_core.contracts.blueprint import Blueprint
 from factory_core.contracts.events import BuildState, Event, TaskState
-from factory_core.contracts.plan import Plan, Planner, Quote
+from factory_core.contracts.plan import QUIET, Plan, Planner, Quote
 from factory_core.contracts.storage import Storage
 from factory_core.contracts.template import TemplatePackage
 from factory_core.errors import FactoryError
@@ -132,6 +138,7 @@ class BuildService:
         templates: Mapping[str, TemplatePackage],
         planner: Planner,
         wake: Wake | None = None,
+        agents: Mapping[str, Agent] | None = None,
     ) -> None:
         self._journal = journal
         self._blobs = blobs
@@ -140,6 +147,7 @@ class BuildService:
         self._templates = templates
         self._planner = planner
         self._wake = wake
+        self._agents = agents or {}
 
     async def start(
         self, org: UUID, order: BuildOrder, *, options: Mapping[str, str] | None = None
@@ -148,14 +156,8 @@ class BuildService:
 
         Raises SpecRejected, TemplateMissing, PlanError, IdempotencyConflict, QueueFull."""
         order = replace(order, name=spec_file_name(order.name))  # what a journal in JSON can keep
-        reading = read(order.spec, name=order.name)
-        if reading.blueprint is None:
-            raise SpecRejected(reading.problems)
-        blueprint = reading.blueprint
-        template = pick_template(self._templates, order.template or blueprint.project.template)
-        cap = min(blueprint.constraints.max_agents, order.max_agents or blueprint.constraints.max_agents)
-        # A plan is a pure function, so what is quoted here is what task "plan" will store.
-        quote = plan_build(self._planner, blueprint, template, max_agents=cap).quote
+        known, cap = self._planned(order)
+        blueprint = known.blueprint
         spec = await self._blobs.put(order.spec)
         submitted = await self._journal.submit(
             Submission(
@@ -180,7 +182,22 @@ class BuildService:
         )
         if self._wake is not None:
             await self._wake(submitted.build)
-        return Started(build=submitted.build, created=submitted.created, quote=quote)
+        return Started(build=submitted.build, created=submitted.created, quote=known.plan.quote)
+
+    async def estimate(self, org: UUID, order: BuildOrder, *, since: UUID | None = None) -> Estimate:
+        """What the order would do again, and what is new in it since that build (the project's newest by default).
+        Nothing is changed. Raises SpecRejected, TemplateMissing, PlanError, BuildMissing."""
+        known, _ = self._planned(order)
+        again = await foresee(self._journal, org, known, self._agents)
+        earlier, blueprint = await self._earlier(org, known.blueprint.project.slug, since)
+        return Estimate(
+            tasks=sum(task.agent not in QUIET for task in known.plan.tasks),
+            again=tuple(task.id for task in again),
+            seconds=round(fsum(task.seconds for task in again), 3),
+            total_seconds=known.plan.quote.total_seconds,
+            since=earlier,
+            changes=changes_between(blueprint, known.blueprint) if blueprint else Changes(),
+        )
 
     async def get(self, org: UUID, build: UUID) -> BuildRow:
         """Raises BuildMissing."""
@@ -308,6 +325,43 @@ class BuildService:
         if changed and self._wake is not None:
             await self._wake(build)
         return changed
+
+    def _planned(self, order: BuildOrder) -> tuple[BuildKnowledge, int]:
+        """The plan and its cap. A plan is a pure function, so this is what task "plan" will store."""
+        reading = read(order.spec, name=order.name)
+        if reading.blueprint is None:
+            raise SpecRejected(reading.problems)
+        blueprint = reading.blueprint
+        template = pick_template(self._templates, order.template or blueprint.project.template)
+        cap = min(blueprint.constraints.max_agents, order.max_agents or blueprint.constraints.max_agents)
+        plan = plan_build(self._planner, blueprint, template, max_agents=cap)
+        known = BuildKnowledge(
+            blueprint=blueprint,
+            plan=plan,
+            template=template,
+            spec=order.spec,
+            spec_name=order.name,
+            before=ancestors(plan.tasks),
+        )
+        return known, cap
+
+    async def _earlier(
+        self, org: UUID, slug: str, since: UUID | None
+    ) -> tuple[UUID | None, Blueprint | None]:
+        """A build and its blueprint, if it was planned: that one, or the project's newest."""
+        rows = (
+            [await self._journal.build(org, since)]
+            if since is not None
+            else [
+                row for row in await self._journal.builds(org, limit=200) if row.options.get("slug") == slug
+            ]
+        )
+        for row in rows:
+            data = await self._data(org, row.id, PLAN_TASK)
+            if data:
+                content = await self._blobs.get(data["blueprint"])
+                return row.id, msgspec.json.decode(content, type=Blueprint)
+        return None, None
 
     async def _data(self, org: UUID, build: UUID, task: str) -> dict[str, Any]:
         rows = await self._journal.results(org, build, (task,))

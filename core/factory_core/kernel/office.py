@@ -32,7 +32,8 @@ def make_service(studio: Studio, journal: Journal, queue: Queue) -> BuildService
 
     storage = studio.storage()
     templates = installed_templates(studio)
-    return BuildService(journal, Blobs(storage), storage, templates, StudioPlanner(studio.planners()), wake)
+    planner = StudioPlanner(studio.planners())
+    return BuildService(journal, Blobs(storage), storage, templates, planner, wake, studio.agents())
 
 
 @asynccontextmanager

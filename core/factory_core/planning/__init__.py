@@ -5,7 +5,7 @@ from __future__ import annotations
 from .errors import PlanError, TemplateBroken
 from .planner import HierarchicalPlanner, StudioPlanner
 from .quote import estimate_seconds
-from .reads import reads_for
+from .reads import reads_for, unnumbered
 from .scope import narrow
 from .switches import TRIES, army_of, integrating_task, switched_on, verifying_tasks
 from .templates import load_template
@@ -26,5 +26,6 @@ __all__ = [
     "plan_build",
     "reads_for",
     "switched_on",
+    "unnumbered",
     "verifying_tasks",
 ]

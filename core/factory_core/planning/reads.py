@@ -15,7 +15,7 @@ from factory_core.contracts.blueprint import Blueprint
 from factory_core.contracts.template import WorkSpec
 from factory_core.sandbox.inside.carrier import pattern
 
-__all__ = ["PARTS", "PREFIX", "WHOLE", "Reads", "reads_for"]
+__all__ = ["PARTS", "PREFIX", "WHOLE", "Reads", "reads_for", "unnumbered"]
 
 WHOLE = "blueprint"
 PREFIX = "blueprint."
@@ -44,8 +44,8 @@ class Reads(Struct, frozen=True, kw_only=True):
         section of the spec changes nothing."""
         if self.parts is None:
             return blueprint
-        kept = {name: _unnumbered(getattr(blueprint, name)) for name in self.parts}
-        return Blueprint(project=_unnumbered(blueprint.project), **kept)
+        kept = {name: unnumbered(getattr(blueprint, name)) for name in self.parts}
+        return Blueprint(project=unnumbered(blueprint.project), **kept)
 
 
 @cache
@@ -67,13 +67,14 @@ def reads_for(works: tuple[WorkSpec, ...], params: Mapping[str, str]) -> Reads:
     return _reads_of(spec.reads, frozenset(work.name for work in works))
 
 
-def _unnumbered(value: Any) -> Any:
+def unnumbered(value: Any) -> Any:
+    """The same without line numbers, so that what was only moved compares equal."""
     if isinstance(value, Struct):
         changed = {
-            name: 0 if name == "line" else _unnumbered(getattr(value, name))
+            name: 0 if name == "line" else unnumbered(getattr(value, name))
             for name in value.__struct_fields__
         }
         return replace(value, **changed)
     if isinstance(value, tuple):
-        return tuple(_unnumbered(item) for item in value)  # pyright: ignore[reportUnknownVariableType]
+        return tuple(unnumbered(item) for item in value)  # pyright: ignore[reportUnknownVariableType]
     return value

@@ -243,11 +243,28 @@ def git(tmp_path: Path) -> Callable[..., str]:
 @pytest.fixture(scope="session")
 def model() -> ModuleType:
     """``journal_boards.py`` on top of what it imports; tests are no packages, so they are loaded by their paths."""
-    for name in ("journal_model", "journal_machine", "journal_control", "journal_boards"):
-        spec = importlib.util.spec_from_file_location(name, Path(__file__).with_name(f"{name}.py"))
-        assert spec
-        assert spec.loader
-        module = importlib.util.module_from_spec(spec)
-        sys.modules[name] = module
-        spec.loader.exec_module(module)
-    return sys.modules["journal_boards"]
+    return [
+        _loaded(name) for name in ("journal_model", "journal_machine", "journal_control", "journal_boards")
+    ][-1]
+
+
+@pytest.fixture(scope="session")
+def tracks() -> ModuleType:
+    """``track_studio.py``."""
+    return _loaded("track_studio")
+
+
+def _loaded(name: str) -> ModuleType:
+    spec = importlib.util.spec_from_file_location(name, Path(__file__).with_name(f"{name}.py"))
+    assert spec
+    assert spec.loader
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture
+def studio(desk: Any, tmp_path: Path, tracks: ModuleType) -> Any:
+    """A studio in this process, whose template has tracks."""
+    return tracks.Studio(desk, tmp_path / "home")

@@ -56,8 +56,11 @@ class BuildWatch:
     async def build(self, order: BuildOrder, out: Path) -> Ending:
         """Submit, follow, fetch."""
         async with open_service(self._studio) as service:
+            estimate = await service.estimate(LOCAL_ORGANISATION, order)
             started = await service.start(LOCAL_ORGANISATION, order)
-            return await self._follow(service, started.build, out, _tell(started.quote))
+            return await self._follow(
+                service, started.build, out, f"{_tell(started.quote)}; {estimate.told()}"
+            )
 
     async def attach(self, identity: UUID, out: Path | None) -> Ending:
         """Follow from the first event; fetch into ``out``."""

@@ -60,7 +60,14 @@ def check(spec: str, as_json: bool) -> None:
 @click.option("--dot", is_flag=True, help="Print the graph for Graphviz.")
 @click.option("--template", help="The template to build with, instead of the specification's.")
 @click.option("--max-agents", type=click.IntRange(min=1), help="A lower cap than the specification's.")
-def plan(spec: str, as_json: bool, dot: bool, template: str | None, max_agents: int | None) -> None:
+@click.option(
+    "--since",
+    metavar="BUILD",
+    help="Show what is new since that build, or since the project's newest with 'newest', and which tasks would run again.",
+)
+def plan(
+    spec: str, as_json: bool, dot: bool, template: str | None, max_agents: int | None, since: str | None
+) -> None:
     """Show what would be done, by whom, how long it takes and what it costs; change nothing."""
     from factory_core.builds.runner import pick_template
     from factory_core.kernel.boot import start
@@ -68,8 +75,14 @@ def plan(spec: str, as_json: bool, dot: bool, template: str | None, max_agents: 
     from factory_core.planning import StudioPlanner, plan_build
     from factory_core.specs import render_problems
 
-    if as_json and dot:
-        raise click.UsageError("Choose --json or --dot.")
+    if as_json + dot > 1 or (dot and since):
+        raise click.UsageError("Choose --json, --dot or --since; --json and --since go together.")
+    if since is not None:
+        from factory_core.kernel.commands.estimate import print_estimate
+
+        content, name = read_spec_bytes(spec)
+        print_estimate(content, name, template or "", max_agents, since=since, as_json=as_json)
+        return
     reading = read_spec(spec)
     blueprint = reading.blueprint
     if blueprint is None:

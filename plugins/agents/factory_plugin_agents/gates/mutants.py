@@ -1,10 +1,14 @@
-"""Gate ``mutants``: bugs planted in the handlers are noticed by the project's own tests."""
+"""Gate ``mutants``: bugs planted in the handlers are noticed by the project's own tests.
+
+How a bug fares with one contract test follows from the bug and the test's reach, and is remembered under these.
+"""
 
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Literal
 
 import msgspec
@@ -12,10 +16,11 @@ from msgspec import Struct
 
 from factory_core.contracts.agent import Finding, FindingLevel, GateResult, Outcome, Tools, Work
 from factory_core.contracts.files import Produced
-from factory_core.contracts.sandbox import Limits
+from factory_core.contracts.sandbox import Limits, SandboxResult
 
 from .evidence import decoded, failed, inside, tail
 from .mutate import Mutant, choose_mutants
+from .reach import reaches
 from .trials import SECRET
 
 __all__ = ["MOST_MUTANTS", "MOST_TEST_FILES", "check_mutants", "nearest_tests"]
@@ -39,6 +44,24 @@ Fate = Literal["killed", "survived", "timeout", "broken"]
 class _Answer(Struct):
     clean: bool
     fates: list[Fate]
+    nearest: list[list[Fate]]
+    """With each of the tests asked first, as far as it went."""
+
+
+class _Trial(Struct, frozen=True, kw_only=True):
+    """A bug, the tests that may notice it first, and the keys of those whose verdict can be remembered."""
+
+    mutant: Mutant
+    tests: list[str]
+    keys: dict[str, str]
+
+    def known(self, facts: Mapping[str, Fate]) -> tuple[Fate | None, int]:
+        """The fate, when the facts tell it, and how many of the tests are known to miss the bug."""
+        for number, test in enumerate(self.tests):
+            fate = facts.get(self.keys.get(test, ""))
+            if fate != "survived":
+                return fate, number
+        return None, len(self.tests)
 
 
 async def check_mutants(work: Work, tools: Tools) -> Outcome:
@@ -50,11 +73,52 @@ async def check_mutants(work: Work, tools: Tools) -> Outcome:
     if not mutants:
         gate = GateResult(name=GATE, passed=True, figure="no handlers to plant a bug in", limit=LIMIT)
         return Outcome(gates=(gate,))
+    trials = await _trials(work, tools, mutants, sources)
+    facts = await tools.recall({key for trial in trials for key in trial.keys.values()})
+    known = [trial.known(facts) for trial in trials]
+    unknown = [number for number, (fate, _) in enumerate(known) if fate is None]
+    fates: list[Fate] = [fate or "broken" for fate, _ in known]
+    if unknown:
+        missing = [(trials[number], known[number][1]) for number in unknown]
+        result, answer = await _run(work, tools, missing)
+        if answer is None or (answer.clean and len(answer.fates) != len(unknown)):
+            return failed(GATE, result, LIMIT)
+        if not answer.clean:
+            detail = f"What noticed the bugs fails without any bug, too.\n{tail(result)}"
+            gate = GateResult(name=GATE, passed=False, figure=NOT_JUDGED, limit=LIMIT, detail=detail)
+            return Outcome(gates=(gate,))
+        await tools.remember(dict(_learnt(missing, answer)))
+        for number, fate in zip(unknown, answer.fates, strict=True):
+            fates[number] = fate
+    return _judge(mutants, fates)
+
+
+async def _trials(
+    work: Work, tools: Tools, mutants: Sequence[Mutant], sources: Mapping[str, str]
+) -> list[_Trial]:
     tests = frozenset(ref.path for ref in work.inputs if ref.path.startswith("tests/contract/test_"))
+    reach = await reaches(work, tools)
+    alone = {test for data in work.upstream.values() for test in data.get("alone", ())}
+    trials: list[_Trial] = []
+    for mutant in mutants:
+        near = nearest_tests(mutant.path, tests, sources)
+        bug = hashlib.sha256(mutant.source.encode()).hexdigest()
+        keys = {
+            test: f"mutant {mutant.path} {bug} {reach[test].digest}"
+            for test in near
+            if test in alone and mutant.path in reach[test].files
+        }
+        trials.append(_Trial(mutant=mutant, tests=near, keys=keys))
+    return trials
+
+
+async def _run(
+    work: Work, tools: Tools, missing: Sequence[tuple[_Trial, int]]
+) -> tuple[SandboxResult, _Answer | None]:
     order = {
         "mutants": [
-            {"path": each.path, "source": each.source, "tests": nearest_tests(each.path, tests, sources)}
-            for each in mutants
+            {"path": trial.mutant.path, "source": trial.mutant.source, "tests": trial.tests[passed_over:]}
+            for trial, passed_over in missing
         ]
     }
     result, _ = await tools.run(
@@ -67,14 +131,15 @@ async def check_mutants(work: Work, tools: Tools) -> Outcome:
         limits=LIMITS,
         environment=SECRET,
     )
-    answer = decoded(result.stdout, _Answer)
-    if answer is None or (answer.clean and len(answer.fates) != len(mutants)):
-        return failed(GATE, result, LIMIT)
-    if not answer.clean:
-        detail = f"What noticed the bugs fails without any bug, too.\n{tail(result)}"
-        gate = GateResult(name=GATE, passed=False, figure=NOT_JUDGED, limit=LIMIT, detail=detail)
-        return Outcome(gates=(gate,))
-    return _judge(mutants, answer.fates)
+    return result, decoded(result.stdout, _Answer)
+
+
+def _learnt(missing: Sequence[tuple[_Trial, int]], answer: _Answer) -> Iterator[tuple[str, Fate]]:
+    """What was seen of single tests. A run that was ended from outside proves nothing for other builds."""
+    for (trial, passed_over), nearest in zip(missing, answer.nearest, strict=True):
+        for test, fate in zip(trial.tests[passed_over:], nearest, strict=False):
+            if test in trial.keys and fate in ("killed", "survived"):
+                yield trial.keys[test], fate
 
 
 def _judge(mutants: tuple[Mutant, ...], fates: list[Fate]) -> Outcome:

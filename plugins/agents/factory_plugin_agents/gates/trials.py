@@ -1,17 +1,25 @@
-"""Gates ``tests``, ``contract tests`` and ``coverage``: one run of all, each acceptance case told apart."""
+"""Gates ``tests``, ``contract tests`` and ``coverage``: every test once, each acceptance case told apart.
+
+Each file runs in a process of its own. A contract test that passed in an earlier build, and whose reach has not changed
+since, is not run again: its results and the lines it covered are taken from there, and the report says so.
+"""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from typing import Any
 
-from msgspec import Struct
+import msgspec
+from msgspec import Struct, to_builtins
 
 from factory_core.contracts.agent import CaseResult, Finding, FindingLevel, GateResult, Outcome, Tools, Work
+from factory_core.contracts.files import Produced
 from factory_core.contracts.sandbox import Limits, SandboxResult
 
 from ..acceptance import case_views
 from .evidence import decoded, inside, tail
+from .reach import Reach, reaches
 
 __all__ = ["SECRET", "check_tests"]
 
@@ -33,56 +41,125 @@ class _Test(Struct):
     detail: str
 
 
-class _Report(Struct):
-    tests: list[_Test]
-    broken: list[str]
-
-
 class _Totals(Struct):
     covered_lines: int
     num_statements: int
 
 
-class _File(Struct):
+class _Covered(Struct):
     summary: _Totals
     missing_lines: list[int]
 
 
 class _Coverage(Struct):
     totals: _Totals
-    files: dict[str, _File]
+    files: dict[str, _Covered]
+
+
+class _File(Struct):
+    """How one file of tests ended, and ``path -> lines`` of what it covered after the application was imported."""
+
+    path: str
+    code: int
+    tests: list[_Test]
+    broken: list[str]
+    lines: dict[str, list[int]]
+
+    @property
+    def passed(self) -> bool:
+        return self.code == 0 and not self.broken and all(test.outcome == "passed" for test in self.tests)
+
+
+class _Answer(Struct):
+    files: list[_File]
+    imported: dict[str, list[int]]
+
+
+class _Run(Struct, frozen=True, kw_only=True):
+    """All tests, in order of their files, whether run now or before."""
+
+    result: SandboxResult
+    files: list[_File]
+    alone: list[str] = []
+    """The files that ran nothing beyond their reach."""
+    coverage: _Coverage | None = None
+
+    @property
+    def tests(self) -> list[_Test]:
+        return [test for file in self.files for test in file.tests]
+
+    @property
+    def broken(self) -> list[str]:
+        return [broken for file in self.files for broken in file.broken]
 
 
 async def check_tests(work: Work, tools: Tools) -> Outcome:
-    """All gates of the run, and one result for every acceptance case of the blueprint."""
-    command = (
-        *("python", "-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "gate_report"),
-        *("--cov=app", f"--cov-report=json:{COVERAGE}", "--cov-fail-under=0"),
+    """All gates of the run, and one result for every acceptance case of the blueprint. Its data name the files of tests
+    whose verdict follows from their reach alone."""
+    reach = await reaches(work, tools)
+    run = await _run(work, tools, reach)
+    cases = _cases(work, run.tests)
+    gates = (_tests_gate(run, cases), _contract_gate(run), _coverage_gate(run, work))
+    return Outcome(
+        gates=gates, cases=cases, findings=tuple(_findings(run))[:MOST_FINDINGS], data={"alone": run.alone}
     )
-    result, files = await tools.run(
-        command,
-        (*work.inputs, inside("gate_report.py")),
+
+
+async def _run(work: Work, tools: Tools, reach: Mapping[str, Reach]) -> _Run:
+    """What is remembered of contract tests, and all else run."""
+    paths = sorted(ref.path for ref in work.inputs if _is_test(ref.path))
+    keys = {path: f"tests {reach[path].digest}" for path in paths if path in reach}
+    facts = await tools.recall(keys.values())
+    known = {path: msgspec.convert(facts[key], _File) for path, key in keys.items() if key in facts}
+    covered: dict[str, list[int]] = {}
+    for file in known.values():
+        for path, lines in file.lines.items():
+            covered[path] = sorted({*covered.get(path, ()), *lines})
+    order = {"files": [path for path in paths if path not in known], "covered": covered}
+    result, made = await tools.run(
+        ("python", ".gate/test_runner.py"),
+        (
+            *work.inputs,
+            inside("test_runner.py"),
+            Produced(path=".gate/order.json", content=msgspec.json.encode(order)),
+        ),
         limits=LIMITS,
-        environment={"PYTHONPATH": ".gate", "COVERAGE_FILE": "/tmp/coverage", **SECRET},  # noqa: S108 - the sandbox's
+        environment=SECRET,
         collect=(REPORT, COVERAGE),
     )
-    found = {file.path: file.content for file in files}
-    report = decoded(found.get(REPORT), _Report) or _Report(tests=[], broken=[])
-    coverage = decoded(found.get(COVERAGE), _Coverage)
-    cases = _cases(work, report.tests)
-    gates = (
-        _tests_gate(result, report, cases),
-        _contract_gate(result, report),
-        _coverage_gate(result, coverage, work),
+    found = {file.path: file.content for file in made}
+    answer = decoded(found.get(REPORT), _Answer) or _Answer(files=[], imported={})
+    alone = {
+        file.path: file
+        for file in answer.files
+        if file.passed and file.path in reach and reach[file.path].holds(file.lines, answer.imported)
+    }
+    await tools.remember({keys[path]: _within(file, reach[path]) for path, file in alone.items()})
+    ran = {file.path: file for file in answer.files}
+    return _Run(
+        result=result,
+        files=[(known | ran)[path] for path in paths if path in known or path in ran],
+        alone=sorted([*known, *alone]),
+        coverage=decoded(found.get(COVERAGE), _Coverage),
     )
-    return Outcome(gates=gates, cases=cases, findings=tuple(_findings(report))[:MOST_FINDINGS])
 
 
-def _tests_gate(result: SandboxResult, report: _Report, cases: tuple[CaseResult, ...]) -> GateResult:
-    tests = report.tests
+def _is_test(path: str) -> bool:
+    name = path.rpartition("/")[2]
+    return path.startswith("tests/") and name.startswith("test_") and name.endswith(".py")
+
+
+def _within(file: _File, reach: Reach) -> dict[str, Any]:
+    """The file as it is remembered: what importing covers is measured in every build."""
+    lines = {path: numbers for path, numbers in file.lines.items() if path in reach.files}
+    return to_builtins(msgspec.structs.replace(file, lines=lines))
+
+
+def _tests_gate(run: _Run, cases: tuple[CaseResult, ...]) -> GateResult:
+    tests, result = run.tests, run.result
     passed = sum(test.outcome == "passed" for test in tests)
     proven = all(case.passed for case in cases)
-    well = bool(tests) and passed == len(tests) and not report.broken and result.exit_code == 0 and proven
+    well = bool(tests) and passed == len(tests) and not run.broken and result.exit_code == 0 and proven
     others = {
         kind: sum(test.outcome == kind for test in tests) for kind in ("failed", "skipped", "xfailed", "none")
     }
@@ -92,15 +169,15 @@ def _tests_gate(result: SandboxResult, report: _Report, cases: tuple[CaseResult,
         passed=well,
         figure=f"{passed} of {len(tests)} passed" + (f" ({told})" if told else ""),
         limit=LIMIT,
-        detail="" if well else "\n".join([*report.broken, tail(result)]),
+        detail="" if well else "\n".join([*run.broken, tail(result)]),
     )
 
 
-def _contract_gate(result: SandboxResult, report: _Report) -> GateResult:
+def _contract_gate(run: _Run) -> GateResult:
     """All tests but the acceptance cases, so that a red case does not speak of code it does not name."""
-    tests = [test for test in report.tests if not test.node.startswith(ACCEPTANCE)]
+    tests = [test for test in run.tests if not test.node.startswith(ACCEPTANCE)]
     red = [test for test in tests if test.outcome != "passed"]
-    finished = result.exit_code in FINISHED and not result.killed and not report.broken
+    finished = run.result.exit_code in FINISHED and not run.result.killed and not run.broken
     well = finished and bool(tests) and not red
     return GateResult(
         name="contract tests",
@@ -112,12 +189,13 @@ def _contract_gate(result: SandboxResult, report: _Report) -> GateResult:
     )
 
 
-def _coverage_gate(result: SandboxResult, coverage: _Coverage | None, work: Work) -> GateResult:
+def _coverage_gate(run: _Run, work: Work) -> GateResult:
+    coverage = run.coverage
     least = work.blueprint.constraints.min_test_coverage
     limit = f">= {least} %"
     if coverage is None or not coverage.totals.num_statements:
         return GateResult(
-            name="coverage", passed=False, figure="did not run", limit=limit, detail=tail(result)
+            name="coverage", passed=False, figure="did not run", limit=limit, detail=tail(run.result)
         )
     totals = coverage.totals
     percent = 100 * totals.covered_lines / totals.num_statements
@@ -160,13 +238,13 @@ def _name(test: _Test) -> str:
     return test.node.rpartition("::")[2].partition("[")[0]
 
 
-def _findings(report: _Report) -> Iterable[Finding]:
-    for test in report.tests:
+def _findings(run: _Run) -> Iterable[Finding]:
+    for test in run.tests:
         if test.outcome != "passed":
             path, _, name = test.node.partition("::")
             message = f"{name} {test.outcome}: {_reason(test.detail)}"
             yield Finding(level=FindingLevel.ERROR, code="test", message=message, path=path)
-    for broken in report.broken:
+    for broken in run.broken:
         path, _, detail = broken.partition(": ")
         yield Finding(level=FindingLevel.ERROR, code="collection", message=_reason(detail), path=path)
 

@@ -7,10 +7,12 @@ import hashlib
 from collections.abc import AsyncIterator, Callable
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 import factory_template_neoforge
+from factory_core.builds.pieces import Pieces
 from factory_core.builds.tools import Blobs, BuildTools
 from factory_core.contracts.agent import Outcome, Work
 from factory_core.contracts.blueprint import Blueprint
@@ -255,7 +257,9 @@ def check(template, toolchain, blueprint, tmp_path) -> Callable[..., Outcome]:
     async def log(message: str, level: str) -> None:
         pass
 
-    async def go(gate: str, files: dict[str, str], spec: Blueprint) -> Outcome:
+    async def go(
+        gate: str, files: dict[str, str], spec: Blueprint, pieces: Pieces | None, **data: Any
+    ) -> Outcome:
         blobs = Blobs(Shelf())
         tools = BuildTools(
             blobs=blobs,
@@ -264,6 +268,7 @@ def check(template, toolchain, blueprint, tmp_path) -> Callable[..., Outcome]:
             home=tmp_path,
             log=log,
             board=BenchBoard(),
+            pieces=pieces,
         )
         inputs = [
             FileRef(
@@ -278,11 +283,18 @@ def check(template, toolchain, blueprint, tmp_path) -> Callable[..., Outcome]:
             blueprint=spec,
             template=template,
             inputs=tuple(inputs),
+            upstream={"before": data} if data else {},
         )
         validator, auditor = agents()
         return await (auditor if gate == "audit" else validator).run(work, tools)
 
-    def run(gate: str, files: dict[str, str], spec: Blueprint = blueprint) -> Outcome:
-        return asyncio.run(go(gate, files, spec))
+    def run(
+        gate: str,
+        files: dict[str, str],
+        spec: Blueprint = blueprint,
+        pieces: Pieces | None = None,
+        **data: Any,
+    ) -> Outcome:
+        return asyncio.run(go(gate, files, spec, pieces, **data))
 
     return run

@@ -9,6 +9,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from factory_core.builds.pieces import Pieces
 from factory_core.contracts.agent import Outcome
 from factory_plugin_agents.acceptance import case_views
 from factory_plugin_agents.gates import mutants
@@ -252,7 +253,11 @@ def test_a_run_has_its_limit_and_what_passes_it_anyway_proves_nothing(toolchain,
     inside = Path(mutants.__file__).parent / "inside"
     command = [toolchain.path / "bin" / "python", "-c", LIMITED, inside, "SLOW = True"]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True)
-    assert ast.literal_eval(done.stdout) == {"clean": clean, "fates": ["timeout"]}
+    assert ast.literal_eval(done.stdout) == {
+        "clean": clean,
+        "fates": ["timeout"],
+        "nearest": [["timeout"]],
+    }
 
 
 def test_what_handlers_share_is_judged_by_those_that_import_it():
@@ -264,6 +269,58 @@ def test_what_handlers_share_is_judged_by_those_that_import_it():
     spread = mutants.nearest_tests("app/rows.py", tests, handlers)
     assert len(spread) <= mutants.MOST_TEST_FILES
     assert {"tests/contract/test_e00.py"} < set(spread) <= tests
+
+
+# ------------------------------------------------------------------ remembered
+
+
+class Known(Pieces):
+    """A memory that counts what it knew."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.knew = 0
+
+    async def recall(self, keys):
+        found = await super().recall(keys)
+        self.knew += len(found)
+        return found
+
+
+@pytest.mark.parametrize("path", ["README.md", "app/routes/book.py", "tests/contract/test_book.py"])
+def test_a_file_of_tests_runs_again_when_what_it_reaches_changed_and_the_verdict_is_the_same(
+    check, project, path
+):
+    pieces = Known()
+    assert check("tests", project, pieces=pieces).data == {"alone": ["tests/contract/test_book.py"]}
+    edited = project | {path: project.get(path, "") + "# a remark\n"}
+    assert check("tests", edited, pieces=pieces) == check("tests", edited)
+    assert pieces.knew == (path == "README.md")
+
+
+def test_what_is_remembered_of_bugs_is_what_running_them_again_would_tell(check, project):
+    pieces = Known()
+    alone = check("tests", project).data["alone"]
+    first = check("mutants", project, pieces=pieces, alone=alone)
+    assert pieces.knew == 0
+    assert check("mutants", project, pieces=pieces, alone=alone) == first
+    assert pieces.knew > 0
+
+
+def test_tests_that_were_not_seen_to_stand_alone_leave_nothing_remembered_of_bugs(check, project):
+    pieces = Known()
+    for _ in range(2):
+        assert gate(check("mutants", project, pieces=pieces), "mutants").passed
+    assert pieces.knew == 0
+
+
+def test_a_red_test_is_not_remembered(check, project):
+    path = "tests/contract/test_book.py"
+    bad = {path: project[path].replace("(404)", "(405)").replace("== 404", "== 405")}
+    pieces = Known()
+    for _ in range(2):
+        assert not gate(check("tests", project | bad, pieces=pieces), "contract tests").passed
+    assert pieces.knew == 0
 
 
 # ---------------------------------------------------------------------- audit

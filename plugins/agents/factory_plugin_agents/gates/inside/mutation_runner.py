@@ -84,30 +84,48 @@ def main(order: dict[str, Any]) -> dict[str, Any]:
     gc.disable()
     gc.freeze()
     mutants = order["mutants"]
-    runs = run_all([Run(mutant, mutant["tests"]) for mutant in mutants], importers)
+    runs = run_all([Run(mutant, [[test] for test in mutant["tests"]]) for mutant in mutants], importers)
     # What the nearest tests missed, the stories may still find; the contracts of other entities do not look there.
     survivors = [number for number, run in enumerate(runs) if run.fate == SURVIVED]
-    again = run_all([Run(mutants[number], STORIES) for number in survivors], importers)
+    survivors += [number for number, mutant in enumerate(mutants) if not mutant["tests"]]
+    again = run_all([Run(mutants[number], [STORIES]) for number in survivors], importers)
+    nearest = [run.fates for run in runs]
     for number, run in zip(survivors, again, strict=True):
         runs[number] = run
-    clean = run_all([Run(None, tests) for tests in noticed_by(runs)], importers)
-    return {"clean": all(run.code == 0 for run in clean), "fates": [run.fate for run in runs]}
+    clean = run_all([Run(None, [tests]) for tests in noticed_by(runs)], importers)
+    return {
+        "clean": all(run.codes == [0] for run in clean),
+        "fates": [run.fate for run in runs],
+        "nearest": nearest,
+    }
 
 
 class Run:
-    """Some tests in a process of their own, with a bug or without."""
+    """Groups of tests, one after the other until one is red, with a bug or without. Each group is a process of its own,
+    so that how it fares does not depend on those before it."""
 
-    def __init__(self, mutant: dict[str, Any] | None, tests: list[str]) -> None:
+    def __init__(self, mutant: dict[str, Any] | None, groups: list[list[str]]) -> None:
         self.mutant = mutant
-        self.tests = tests
-        self.code = BROKEN_CODE
+        self.groups = groups
+        self.codes: list[int] = []
+        """Of the groups that ran, as pytest ended."""
         self.first_red = ""
         """The test, or the file that could not be imported; empty when none was."""
 
     @property
+    def fates(self) -> list[str]:
+        """How the bug fared with each group that ran. A crash of the interpreter is noticed, too."""
+        return [FATES.get(code, KILLED if code < 0 else BROKEN) for code in self.codes]
+
+    @property
     def fate(self) -> str:
-        """How the bug fared. A crash of the interpreter is noticed, too."""
-        return FATES.get(self.code, KILLED if self.code < 0 else BROKEN)
+        """How it fared in the end."""
+        return self.fates[-1] if self.codes else BROKEN
+
+    @property
+    def last(self) -> list[str]:
+        """The group that was run last."""
+        return self.groups[len(self.codes) - 1] if self.codes else []
 
 
 def noticed_by(runs: list[Run]) -> list[list[str]]:
@@ -115,7 +133,7 @@ def noticed_by(runs: list[Run]) -> list[list[str]]:
     ran."""
     red = sorted({run.first_red for run in runs if run.fate == KILLED and run.first_red})
     whole = {
-        tuple(run.tests) for run in runs if run.fate == TIMEOUT or (run.fate == KILLED and not run.first_red)
+        tuple(run.last) for run in runs if run.fate == TIMEOUT or (run.fate == KILLED and not run.first_red)
     }
     return [each for each in (red, *map(list, sorted(whole))) if each]
 
@@ -137,15 +155,14 @@ def run_all(runs: list[Run], importers: dict[str, set[str]]) -> list[Run]:
 
 def collect_one(running: dict[int, tuple[Run, int]]) -> None:
     """Wait for any of them."""
-    pid, status = os.wait()
+    pid, _ = os.wait()
     if pid in running:
         run, told = running.pop(pid)
-        run.code = os.waitstatus_to_exitcode(status)
-        os.set_blocking(told, False)
-        with contextlib.suppress(BlockingIOError):
+        with os.fdopen(told, "rb") as pipe, contextlib.suppress(ValueError):
+            answer = json.loads(pipe.read())
+            run.codes = answer["codes"]
             # The cases of one test differ by what stands in brackets, which may hold anything.
-            run.first_red = os.read(told, LONGEST_NAME).decode().partition("[")[0]
-        os.close(told)
+            run.first_red = answer["first_red"].partition("[")[0]
 
 
 class Witness:
@@ -170,14 +187,11 @@ class Witness:
 
 
 def start(run: Run, tells: int, importers: dict[str, set[str]]) -> int:
-    """A child that runs the tests and ends with pytest's exit code."""
+    """A child that has the bug, and runs one group of tests after the other."""
     pid = os.fork()
     if pid:
         return pid
-    code = BROKEN_CODE
     try:
-        signal.alarm(WALL_SECONDS)
-        resource.setrlimit(resource.RLIMIT_CPU, (PROCESSOR_SECONDS, PROCESSOR_SECONDS + 1))
         silence = os.open(os.devnull, os.O_WRONLY)
         os.dup2(silence, 1)
         os.dup2(silence, 2)
@@ -186,10 +200,35 @@ def start(run: Run, tells: int, importers: dict[str, set[str]]) -> int:
             for stale in reached_from(name, importers):
                 sys.modules.pop(stale, None)
             sys.meta_path.insert(0, Planter(name, run.mutant["path"], run.mutant["source"]))
-        pytest = importlib.import_module("pytest")
-        code = int(pytest.main([*ARGUMENTS, *run.tests], plugins=[Witness(tells)]))
+        codes: list[int] = []
+        first_red = ""
+        for group in run.groups:
+            code, first_red = run_group(group)
+            codes.append(code)
+            if FATES.get(code) != SURVIVED:
+                break
+        os.write(tells, json.dumps({"codes": codes, "first_red": first_red}).encode())
     finally:
-        os._exit(code)
+        os._exit(0)
+
+
+def run_group(tests: list[str]) -> tuple[int, str]:
+    """Pytest's exit code, negative for a signal, and the first test that was red."""
+    told, tells = os.pipe()
+    pid = os.fork()
+    if not pid:
+        code = BROKEN_CODE
+        try:
+            signal.alarm(WALL_SECONDS)
+            resource.setrlimit(resource.RLIMIT_CPU, (PROCESSOR_SECONDS, PROCESSOR_SECONDS + 1))
+            pytest = importlib.import_module("pytest")
+            code = int(pytest.main([*ARGUMENTS, *tests], plugins=[Witness(tells)]))
+        finally:
+            os._exit(code)
+    os.close(tells)
+    with os.fdopen(told, "rb") as pipe:
+        first_red = pipe.read(LONGEST_NAME).decode(errors="replace")
+    return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]), first_red
 
 
 def who_imports_whom() -> dict[str, set[str]]:

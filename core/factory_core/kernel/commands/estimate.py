@@ -1,0 +1,50 @@
+"""``studio plan --since``: what a build would do again, before it starts."""
+
+from __future__ import annotations
+
+import asyncio
+
+import msgspec
+import rich_click as click
+
+from factory_core.builds.estimate import Estimate
+from factory_core.builds.service import BuildOrder
+from factory_core.kernel.boot import Studio, start
+from factory_core.kernel.commands.build_boot import identify
+from factory_core.kernel.database import LOCAL_ORGANISATION
+from factory_core.kernel.embedded import attach
+from factory_core.kernel.office import open_service
+
+__all__ = ["NEWEST", "print_estimate"]
+
+NEWEST = "newest"
+
+
+def print_estimate(
+    content: bytes, name: str, template: str, max_agents: int | None, *, since: str, as_json: bool
+) -> None:
+    """Ask the studio of this home. Raises SpecRejected, BuildIdWrong, BuildMissing."""
+    build = None if since == NEWEST else identify(since)
+    order = BuildOrder(spec=content, name=name, template=template, max_agents=max_agents)
+    studio = start()
+
+    async def ask(studio: Studio) -> Estimate:
+        async with open_service(studio) as service:
+            return await service.estimate(LOCAL_ORGANISATION, order, since=build)
+
+    with attach(studio):
+        estimate = asyncio.run(ask(studio))
+    if as_json:
+        click.echo(msgspec.json.encode(estimate))
+        return
+    since = f"since build {estimate.since}" if estimate.since else "no earlier build of this project"
+    click.echo(f"{since}: {estimate.told()}")
+    for title, names in (
+        ("requirements changed", estimate.changes.requirements),
+        ("parts changed", estimate.changes.nodes),
+        ("tasks", estimate.again),
+    ):
+        if names:
+            click.echo(f"{title}:")
+            for each in names:
+                click.echo(f"  {each}")
