@@ -192,6 +192,10 @@ class Journal:
         """Reap a silent worker, fire timers, end what is overdue: how much was moved."""
         return await self._source.fetchval("select journal.tend($1)", ttl)
 
+    async def fire(self) -> int:
+        """Make ready the tasks whose time has come: how many."""
+        return await self._source.fetchval("select journal.fire()")
+
     async def reap(self, ttl: float) -> int | None:
         """Free the tasks of one worker silent for ``ttl`` seconds: how many, or None when none is silent."""
         return await self._source.fetchval("select journal.reap($1)", ttl)

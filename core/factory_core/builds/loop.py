@@ -37,6 +37,8 @@ class Pace(Struct, frozen=True, kw_only=True):
     """How long to rest when nobody calls; also the beat."""
     check: float = 1.0
     """How often to ask whether what runs still may, and to do the journal's upkeep."""
+    timers: float = 0.2
+    """How often to look for tasks whose time has come."""
     grace: float = 10.0
     """How long agents may finish when the worker is asked to stop."""
     batch: int = 100
@@ -79,7 +81,7 @@ class BuildLoop:
         self._tick = 0
         self._more = True
         self._stopping: float | None = None
-        self._scanned = self._checked = self._tended = self._acknowledged = clock()
+        self._scanned = self._checked = self._tended = self._fired = self._acknowledged = clock()
 
     def stop(self) -> None:
         """Take no more, let agents finish within the grace, give the rest back, and return from ``run``."""
@@ -126,9 +128,13 @@ class BuildLoop:
         self._more = turn.more or (self._more and not scan) or (self._reserved > 0 and bool(reports))
         await self._obey(turn, reports)
         if now - self._tended >= self._pace.check:
-            self._tended = now
+            self._tended = self._fired = now
             moved = await self._line.ask(lambda journal: journal.tend(self._pace.ttl))
             self._more = self._more or moved > 0
+        elif now - self._fired >= self._pace.timers:
+            self._fired = now
+            fired = await self._line.ask(lambda journal: journal.fire())
+            self._more = self._more or fired > 0
 
     async def _send(self, reports: tuple[Report, ...], held: tuple[Key, ...], **taking: object) -> Turn:
         """One step. A report that the journal cannot store is sent as a failure that says why."""

@@ -134,23 +134,30 @@ language plpgsql as $$
 #variable_conflict use_column
 declare
     v_body jsonb := jsonb_build_object('worker', p_worker);
+    v_weight bigint;
 begin
+    select sum(o.weight) into v_weight from organisation o where o.id in (select b.org_id from build b where b.id = any (p_ids));
     return query with offered as materialized (
         select i.id, i.time, i.load, b.org_id, b.spec_digest, b.next_seq, b.vt, b.weight as pull, o.weight, o.reserved,
             x.project,
-            -- Enough of each organisation to fill the whole claim: who is behind may take all of it.
-            greatest(p_per, p_want / count(*) over (partition by b.org_id, x.project) + 1) as share, coalesce(s.weight, 1) as part,
+            -- Of each organisation twice what its weight is worth: who is behind catches up, in more than one claim.
+            greatest(p_per, least(p_want, 2 * p_want * o.weight / v_weight) / count(*) over (partition by b.org_id, x.project) + 1)
+                as share, coalesce(s.weight, 1) as part,
             case when b.max_running is not null then b.max_running - (
                 select count(*) from task t where t.org_id = b.org_id and t.build_id = b.id and t.state = 'running') end as room,
-            case when o.max_running is not null then o.max_running - (
-                select count(*) from task t where t.org_id = o.id and t.state = 'running') end as org_room,
-            case when s.max_running is not null then s.max_running - (
-                select count(*) from task t join build y on y.id = t.build_id
-                where t.org_id = o.id and t.state = 'running' and y.project = b.project) end as project_room
+            o.room as org_room, s.room as project_room
         from unnest(p_ids, p_times, p_loads) as i (id, time, load)
         cross join lateral (select * from build where id = i.id offset 0) b
-        cross join lateral (select * from organisation where id = b.org_id offset 0) o
-        left join project_share s on s.org_id = b.org_id and s.project = b.project
+        -- Counted once for each organisation and project, however many of their builds are offered: the answers are kept.
+        cross join lateral (
+            select r.weight, r.reserved, case when r.max_running is not null then r.max_running - (
+                select count(*) from task t where t.org_id = r.id and t.state = 'running') end as room
+            from organisation r where r.id = b.org_id offset 0) o
+        left join lateral (
+            select r.weight, case when r.max_running is not null then r.max_running - (
+                select count(*) from task t join build y on y.id = t.build_id
+                where t.org_id = r.org_id and t.state = 'running' and y.project = r.project) end as room
+            from project_share r where r.org_id = b.org_id and r.project = b.project offset 0) s on true
         cross join lateral (
             select case when (select true from project_share y where y.org_id = b.org_id limit 1) then b.project end as project) x
     ), near as (

@@ -199,6 +199,7 @@ begin
     return true;
 end $$;
 
+alter function journal.fire set plan_cache_mode = force_custom_plan;
 alter function journal.tend set plan_cache_mode = force_custom_plan;
 alter function journal.leave set plan_cache_mode = force_custom_plan;
 alter function journal.cancel set plan_cache_mode = force_custom_plan;
