@@ -55,6 +55,10 @@ verify: check browser pooler ## the checks and every test, the slow ones and the
 	@$(PYTEST)
 	@$(BIN)/python tests/chaos/proof.py
 
+.PHONY: load
+load: setup ## 100 builds of 200 agents on two workers, and 50 requests a second meanwhile
+	@$(BIN)/python tests/load/load.py
+
 .PHONY: chaos
 chaos: setup ## break a studio 200 times while it builds, plant faults in the engine; SEED=n replays
 	@$(BIN)/python tests/chaos/proof.py $(if $(SEED),--seed $(SEED))

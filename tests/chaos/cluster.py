@@ -223,10 +223,12 @@ class Cluster:
 
 
 @asynccontextmanager
-async def opened(seed: int, *, workers: int, keep: bool = False, **more: Any) -> AsyncIterator[Cluster]:
+async def opened(
+    seed: int, *, workers: int, keep: bool = False, kind: type[Cluster] = Cluster, **more: Any
+) -> AsyncIterator[Cluster]:
     """A cluster in a folder of its own, gone afterwards."""
     home = Path(tempfile.mkdtemp(prefix="chaos-"))
-    cluster = Cluster(home, seed, workers=workers, **more)
+    cluster = kind(home, seed, workers=workers, **more)
     me = asyncio.current_task()
     assert me
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, me.cancel)  # nothing is left running

@@ -1,4 +1,4 @@
-"""A-1 to A-14, read from the journal after a run and from what the processes wrote down. Each line names a violation."""
+"""A-1 to A-14 of the engine, and A-15: no job is lost. Read from the journal after a run and from what processes wrote."""
 
 from __future__ import annotations
 
@@ -12,7 +12,10 @@ from typing import Any
 import plans
 
 OVER = {"done", "failed", "cancelled", "quarantined", "skipped"}
-END_KINDS = {f"task.{state}" for state in OVER}
+END_KINDS = {f"task.{state}" for state in OVER} | {"task.reused"}
+"""A fork begins with what it took over."""
+AGAIN = {"task.reset", "task.removed"}
+"""A retry begins the task anew, or takes it away until it is spawned once more."""
 AMISS = timedelta(minutes=1)
 """The wrong clocks are ten minutes off."""
 Attempt = tuple[str, str, int]
@@ -58,6 +61,7 @@ class Ledger:
         self.refused: list[tuple[Attempt, str]] = []
         """Reports that came too late, and what they said."""
         self.violations: list[str] = []
+        self.jobs: set[int] = set()
         for file in sorted(folder.glob("*.jsonl")):
             for line in file.read_text().splitlines():
                 self._take(json.loads(line))
@@ -72,6 +76,8 @@ class Ledger:
         elif "refused" in facts:
             build, task, fence = facts["refused"]
             self.refused.append(((build, task, fence), facts["kind"]))
+        elif "job" in facts:
+            self.jobs.add(facts["job"])
         else:
             self.violations.append(facts["violation"])
 
@@ -105,26 +111,34 @@ def numbered(row: Any, events: list[Any]) -> Iterator[str]:
 
 
 def told_once(row: Any, tasks: dict[str, Any], events: list[Any]) -> Iterator[str]:
-    """A-1: every task of a build that ended has ended by one event, and the build by one."""
-    ended = Counter(event["task"] for event in events if event["kind"] in END_KINDS)
-    for task, count in ended.items():
-        if count != 1:
-            yield f"A-1 {task} ended {count} times"
+    """A-1: every task of a build that ended has ended by one event, and the build by one, unless they were retried."""
+    over: set[str | None] = set()
+    for event in events:
+        task = None if event["kind"].startswith("build.") else event["task"]
+        if event["kind"] in END_KINDS or event["kind"] == "build.ended":
+            if task in over:
+                yield f"A-1 {task or 'the build'} ended twice"
+            over.add(task)
+        elif event["kind"] in AGAIN or event["kind"] == "build.retried":
+            over.discard(task)
     if not row["open"]:
-        missing = set(tasks) - set(ended)
+        missing = {*tasks, None} - over
         if missing:
-            yield f"A-1 it ended without {sorted(missing)[:5]}"
-        if [event["kind"] for event in events].count("build.ended") != 1:
-            yield "A-1 it did not end once"
+            yield f"A-1 it ended without {sorted(map(str, missing))[:5]}"
 
 
 def fenced(events: list[Any]) -> Iterator[str]:
     """A-3: what is done was done under the highest fence; fences only rise."""
     highest: dict[str, int] = defaultdict(int)
     done: dict[str, int] = {}
+    spawned_again = False  # under fences above all that were taken away
     for event in events:
-        if event["kind"] == "task.started":
-            if event["fence"] != highest[event["task"]] + 1:
+        if event["kind"] in AGAIN:
+            done.pop(event["task"], None)
+            spawned_again |= event["kind"] == "task.removed"
+        elif event["kind"] == "task.started":
+            rises = event["fence"] - highest[event["task"]]
+            if rises < 1 or (rises > 1 and not spawned_again):
                 yield f"A-3 {event['task']} was started under {event['fence']} after {highest[event['task']]}"
             highest[event["task"]] = event["fence"]
         elif event["kind"] == "task.done":
@@ -148,7 +162,14 @@ def ordered(journal: Journal, build: str, tasks: dict[str, Any], events: list[An
                 if parent not in over or (bad and not excused):
                     yield f"A-4 {task} started while {parent} was {over.get(parent, 'not over')}"
         elif event["kind"] in END_KINDS:
-            over[task] = event["kind"].removeprefix("task.")
+            over[task] = _state(event)
+        elif event["kind"] in AGAIN:
+            over.pop(task, None)
+
+
+def _state(event: Any) -> str:
+    """What the task is after the event that ended it."""
+    return "done" if event["kind"] == "task.reused" else event["kind"].removeprefix("task.")
 
 
 def agreeing(row: Any, tasks: dict[str, Any], events: list[Any]) -> Iterator[str]:
@@ -156,21 +177,29 @@ def agreeing(row: Any, tasks: dict[str, Any], events: list[Any]) -> Iterator[str
     told: dict[str, str] = {}
     for event in events:
         if event["kind"] in END_KINDS:
-            told[event["task"]] = event["kind"].removeprefix("task.")
+            told[event["task"]] = _state(event)
+        elif event["kind"] in AGAIN:
+            told.pop(event["task"], None)
     for task, facts in tasks.items():
         state = facts["state"]
         if (state in OVER or task in told) and told.get(task) != state:
             yield f"A-5 {task} is {state}, its events say {told.get(task)}"
         if state == "done" and facts["result"] is None and facts["agent"] not in plans.QUIET:
             yield f"A-5 {task} is done without a result"
-    starts = Counter(event["task"] for event in events if event["kind"] == "task.started")
-    for task, facts in tasks.items():
-        if facts["fence"] != starts[task]:
-            yield f"A-5 {task} was claimed {facts['fence']} times and started {starts[task]} times"
+    yield from claimed(tasks, events)
     counted = Counter(facts["state"] for facts in tasks.values())
     unfinished = sum(count for state, count in counted.items() if state not in OVER)
     if (row["tasks"], row["unfinished"], row["ready"]) != (len(tasks), unfinished, counted["ready"]):
         yield f"A-5 its counters are {row['tasks']}, {row['unfinished']}, {row['ready']}, its tasks {dict(counted)}"
+
+
+def claimed(tasks: dict[str, Any], events: list[Any]) -> Iterator[str]:
+    """A-5: as often as the row says, unless a retry had the task spawned once more."""
+    starts = Counter(event["task"] for event in events if event["kind"] == "task.started")
+    spawned_again = any(event["kind"] == "task.removed" for event in events)
+    for task, facts in tasks.items():
+        if facts["fence"] != starts[task] and not (spawned_again and facts["parent"]):
+            yield f"A-5 {task} was claimed {facts['fence']} times and started {starts[task]} times"
 
 
 def born(row: Any, tasks: dict[str, Any], events: list[Any]) -> Iterator[str]:
@@ -196,10 +225,15 @@ def dated(row: Any, tasks: dict[str, Any], events: list[Any], now: datetime) -> 
 
 
 def stopped(events: list[Any]) -> Iterator[str]:
-    """A-11, the journal's half: nothing starts once a build is being stopped."""
-    kinds = [event["kind"] for event in events]
-    if "build.stopping" in kinds and "task.started" in kinds[kinds.index("build.stopping") :]:
-        yield "A-11 a task started after the build was stopped"
+    """A-11, the journal's half: nothing starts once a build is being stopped or paused."""
+    held = ""
+    for event in events:
+        if event["kind"] in ("build.stopping", "build.paused"):
+            held = event["kind"]
+        elif event["kind"] in ("build.resumed", "build.retried"):
+            held = ""
+        elif event["kind"] == "task.started" and held:
+            yield f"A-11 {event['task']} started after {held}"
 
 
 def foreseen(row: Any, tasks: dict[str, Any], events: list[Any], name: str) -> Iterator[str]:
@@ -259,13 +293,16 @@ def ran(journal: Journal, ledger: Ledger) -> Iterator[str]:
         for event in events
         if event["kind"] == "task.done" and event["fence"]
     }
+    again = {
+        (build, e["task"]) for build, events in journal.events.items() for e in events if e["kind"] in AGAIN
+    }
     for attempt, count in Counter(attempt for attempt, _ in ledger.runs).items():
         build, task, fence = attempt
         if count != 1:
             yield f"A-7 {task} ran {count} times under fence {fence}: build {build}"
         if attempt not in claimed:
             yield f"A-5 {task} ran under fence {fence} and no event says so: build {build}"
-        if fence > done.get((build, task), fence):
+        if fence > done.get((build, task), fence) and (build, task) not in again:
             yield f"A-7 {task} ran again under fence {fence} after it was done: build {build}"
     ran_under = {attempt for attempt, _ in ledger.runs}
     for (build, task), fence in done.items():

@@ -10,8 +10,8 @@ from typing import Any
 SQL: dict[str, tuple[str, str, str]] = {
     "no fence check": (
         "conclude",
-        "where t.state = 'running' and t.fence = i.fence",
-        "where t.state = 'running'",
+        "t.state = 'running' and t.fence = i.fence as fits",
+        "t.state = 'running' as fits",
     ),
     "no build lock": (
         "step",
@@ -19,7 +19,7 @@ SQL: dict[str, tuple[str, str, str]] = {
         "",
     ),
     "no ready condition": ("claim", "and t.state = 'ready'", "and t.state in ('ready', 'waiting')"),
-    "complete not idempotent": ("conclude", "case t.end_fence when r.fence then t.end_seq end", "null"),
+    "complete not idempotent": ("conclude", "when a.end_fence = a.fence then a.end_seq end", "end"),
 }
 PYTHON = ("publish before commit",)
 ALL = (*SQL, *PYTHON)
@@ -32,6 +32,15 @@ BLOWS = {
     "publish before commit": ("called twice",),
 }
 """What brings each to light soonest."""
+
+SIGNS = {
+    "no fence check": {"A-3", "A-7"},
+    "no build lock": {"A-1", "A-2", "A-5"},
+    "no ready condition": {"A-4"},
+    "complete not idempotent": {"A-13"},
+    "publish before commit": {"A-5"},
+}
+"""What each must be found by. That a build does not end in time would prove nothing: the machine may be busy."""
 
 
 async def plant(connection: Any, name: str) -> None:

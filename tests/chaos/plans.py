@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 from factory_core.builds.schemas import Completion, NewEdge, NewTask
 
-QUIET = ("barrier", "coordinator")
+QUIET = ("barrier", "coordinator", "merger")
 DONE = "done"
 BROAD = {"wide": (120, 0, 30), "even": (190, 100, 100), "long": (24, 6000, 6000), "noop": (198, 0, 0)}
 """Kind -> how many tasks, and their shortest and longest time in milliseconds."""

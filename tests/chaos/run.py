@@ -21,8 +21,10 @@ import invariants
 import mutants
 import plans
 from calm import cancelled_process_ends, told_in_time
+from chores import Chores
 from clients import Clients
 from cluster import Cluster, opened
+from deciders import Deciders
 from faults import Faults
 from sampler import Sampler
 
@@ -42,6 +44,8 @@ class Run:
         self.clients = Clients(cluster, random.Random(f"clients {options.seed}"))
         self.faults = Faults(cluster, options.seed, lambda: list(self.clients.names))
         self.sampler = Sampler(cluster)
+        self.deciders = Deciders(self.clients, options.seed)
+        self.chores = Chores(cluster)
         self.struck = 0
         self.violations: list[str] = []
         self.figures: dict[str, float] = {}
@@ -60,9 +64,12 @@ class Run:
             asyncio.create_task(self.clients.list_for_ever()),
             asyncio.create_task(self.sampler.watch()),
         ]
+        asking = asyncio.create_task(self.chores.ask_until_enough())
         building = asyncio.create_task(self.build())
         await self.storm()
         await self.drain(building)
+        self.chores.enough = True
+        await asking
         if building.done() and not self.options.quick:
             self.violations += await told_in_time(self.cluster)
             self.sampler.others = 3
@@ -81,7 +88,7 @@ class Run:
         async def one(number: int, name: str, cancel: bool) -> None:
             while self.struck < (number - 8) * share:  # noqa: ASYNC110 - a number that grows in the storm
                 await asyncio.sleep(0.05)
-            await self.clients.build(number, name, cancel=cancel)
+            await self.deciders.build(number, name, cancel=cancel)
 
         cancels = [dice.random() < 0.1 and name.startswith("dag") for name in names]
         await asyncio.gather(*(one(n, name, cancels[n]) for n, name in enumerate(names)))
@@ -102,9 +109,8 @@ class Run:
 
     async def drain(self, building: asyncio.Task[None]) -> None:
         """With everything healed, everything ends."""
-        done, _ = await asyncio.wait(
-            (building,), timeout=MUTANT_DRAIN_SECONDS if self.options.mutant else DRAIN_SECONDS
-        )
+        brief = self.options.mutant in mutants.SQL
+        done, _ = await asyncio.wait((building,), timeout=MUTANT_DRAIN_SECONDS if brief else DRAIN_SECONDS)
         if done:
             building.result()
         else:
@@ -117,6 +123,10 @@ class Run:
     async def judge(self) -> None:
         connection = await self.cluster.connect()
         await self.forget_the_dead(connection)
+        if self.options.mutant not in mutants.SQL:
+            self.violations += await self.chores.judge(
+                connection, lambda: invariants.Ledger(self.cluster.ledger).jobs, DRAIN_SECONDS
+            )
         journal = await invariants.Journal.read(connection)
         await connection.close()
         ledger = invariants.Ledger(self.cluster.ledger)
@@ -164,6 +174,8 @@ class Run:
             "attempts.fenced": len(ledger.refused),
             "attempts.retried": kinds["task.retrying"],
             "tasks.quarantined": kinds["task.quarantined"],
+            **{f"builds.{what}": count for what, count in self.deciders.done.items()},
+            "jobs": self.chores.asked,
             "answers.lost": sum(wire.answers_lost for wire in wires),
             "followers.reconnects": self.clients.reconnects,
             "memo": len(journal.memos),

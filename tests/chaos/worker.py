@@ -15,6 +15,7 @@ import time
 from pathlib import Path
 
 import asyncpg
+import chores
 import msgspec
 import plans
 
@@ -28,20 +29,31 @@ from factory_core.builds.tools import Blobs
 from factory_core.builds.workspaces import Workspaces
 from factory_core.contracts.agent import GateResult, Outcome
 from factory_core.contracts.files import Produced
+from factory_core.contracts.jobs import Job
 from factory_core.contracts.sandbox import Limits, SandboxJob
-from factory_core.contracts.template import Manifest, TemplatePackage, ToolchainSpec, WorkSpec
+from factory_core.contracts.template import (
+    Manifest,
+    TemplateFile,
+    TemplatePackage,
+    ToolchainSpec,
+    TrackSpec,
+    WorkSpec,
+)
+from factory_core.kernel.jobs import JobPace
 from factory_core.kernel.queue import Queue
 from factory_core.kernel.worker import WorkerOrder, run_worker
 from factory_core.planning import HierarchicalPlanner
 from factory_core.sandbox import choose_sandbox
 from factory_plugin_storage.service import LocalStorage
 
+FILES = (TemplateFile(source="x", path="x"),)
 WORKS = (
-    WorkSpec(name="skeleton", agent="builder"),
-    WorkSpec(name="models", agent="builder", each="entity", after=("skeleton",)),
+    WorkSpec(name="skeleton", agent="builder", files=FILES),
+    WorkSpec(name="models", agent="builder", each="entity", after=("skeleton",), files=FILES),
     WorkSpec(name="check", agent="tester", stage="test", after=("models",)),
     WorkSpec(name="deliver", agent=DELIVERY_AGENT, stage="deliver", after=("check",)),
 )
+TRACKS = (TrackSpec(name="foundation", works=("skeleton",)), TrackSpec(name="core", works=("models",)))
 
 
 class Ledger:
@@ -163,7 +175,12 @@ async def main(facts: dict) -> None:
     journal, crash = Journal(pool), CrashPoints()
     package = TemplatePackage(
         manifest=Manifest(
-            name="neoforge", version="1", title="T", toolchain=ToolchainSpec(lock="l"), work=WORKS
+            name="neoforge",
+            version="1",
+            title="T",
+            toolchain=ToolchainSpec(lock="l"),
+            work=WORKS,
+            tracks=TRACKS,
         ),
         root=Path(),
         digest="d",
@@ -192,9 +209,16 @@ async def main(facts: dict) -> None:
         name=facts["name"],
         pace=msgspec.convert(facts["pace"], Pace),
         arq_poll=0.2,
+        job_pace=JobPace(poll=0.5, ttl=facts["pace"]["ttl"]),
     )
+
+    async def chore(number: int) -> None:
+        await asyncio.sleep(0.05)
+        ledger.write(job=number)
+
+    jobs = (Job(name=chores.NAME, run=chore, queue="analytics", attempts=chores.ATTEMPTS),)
     runner = Runner(ledger, blobs, BuildRunner(journal, blobs, workshop, crash))
-    await run_worker(order, runner, crash=crash)
+    await run_worker(order, runner, jobs, crash=crash)
 
 
 asyncio.run(main(json.loads(sys.argv[1])))
