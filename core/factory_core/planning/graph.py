@@ -125,7 +125,8 @@ def finish_times(tasks: tuple[PlannedTask, ...]) -> dict[str, float]:
     """When each task ends at the earliest, with as many cores as one likes."""
     ends: dict[str, float] = {}
     for task in tasks:
-        ends[task.id] = task.seconds + max((ends[earlier] for earlier in task.after), default=0.0)
+        ready = max((ends[earlier] for earlier in task.after), default=0.0)
+        ends[task.id] = task.seconds + max(ready, task.delay)
     return ends
 
 

@@ -75,6 +75,8 @@ def build(desk: Any, tmp_path: Path) -> Callable[..., Awaitable[Any]]:
         cap: int = 60,
         works: tuple[WorkSpec, ...] = WORKS,
         twice: str = "",
+        more: str = "",
+        late: tuple[str, float] = ("", 0.0),
         **acts: Any,
     ) -> Any:
         storage = LocalStorage(tmp_path)
@@ -101,10 +103,10 @@ def build(desk: Any, tmp_path: Path) -> Callable[..., Awaitable[Any]]:
         )
         runner = BuildRunner(desk.journal, blobs, workshop, CrashPoints())
         entities = "{Card: {title: text}, Board: {title: text}}"
-        spec = f"project: {{name: P}}\nentities: {entities}\nbehaviors: {{{behaviours}}}\n"
+        spec = f"project: {{name: P}}\nentities: {entities}\nbehaviors: {{{behaviours}}}\n{more}"
         params = {"spec_name": "p.yaml", "template": "t", "max_agents": str(cap)}
         params["spec"] = await blobs.put(spec.encode())
-        made = await desk.submit(params=params, max_agents=cap)
+        made = await desk.submit(params=params, max_agents=cap, max_seconds=100)
         waiting = list((await desk.turn()).started)
         doubled: list[Any] = []
         while waiting:
@@ -113,6 +115,10 @@ def build(desk: Any, tmp_path: Path) -> Callable[..., Awaitable[Any]]:
             if attempt.task == twice:
                 reports.append((attempt, await runner.run(attempt)))
                 doubled = [completion for _, completion in reports]
+            if attempt.task == late[0]:
+                await desk.age(late[1])
+            if late[0]:
+                await desk.connection.execute("select journal.curtail()")
             waiting += (await desk.turn(*reports)).started
         tasks = {t.id: t for t in await desk.journal.tasks(desk.org, made) if t.id != "plan"}
         rows = await desk.journal.results(desk.org, made, ["deliver"])

@@ -148,6 +148,9 @@ begin
             select count(*) from jsonb_array_elements(v_tasks) x
             where journal.counts(x ->> 'agent')),
         state = case when p_parent = 'plan' and held_at is null then 'running' else state end,
+        -- Optional work that comes when such work has been dropped for want of time is dropped by the next upkeep.
+        drop_at = case when drop_at is null and deadline_at is not null and exists (
+            select from jsonb_array_elements(v_tasks) x where (x ->> 'optional')::boolean) then p_now else drop_at end,
         next_seq = next_seq + (p_parent = 'plan')::integer
     where id = p_build;
     if p_parent = 'plan' then
