@@ -1,4 +1,5 @@
-"""All measurements of ``make bench``, one after the other: start times, a build by stages, the engine beside its peers.
+"""All measurements of ``make bench``, one after the other: start times, a build by stages, the engine beside its peers,
+how it shares slots while one organisation floods.
 
 Each writes ``.bench/<name>.json``, flat ``{"figure.name": number}``. Times are of this machine and this run; quote ratios.
 """
@@ -97,7 +98,10 @@ def main() -> None:
     with tempfile.TemporaryDirectory(prefix="factory-bench-") as folder:
         keep("start", measure_start(Path(folder, "home")))
         keep("build", measure_build(Path(folder, "home"), Path(folder, "out")))
-    subprocess.run([sys.executable, str(ROOT / "tests/load/bench_engine.py"), ROUNDS], cwd=ROOT, check=True)
+    for script in (["bench_engine.py", ROUNDS], ["fairness.py"]):
+        subprocess.run(
+            [sys.executable, str(ROOT / "tests/load" / script[0]), *script[1:]], cwd=ROOT, check=True
+        )
 
 
 if __name__ == "__main__":

@@ -13,6 +13,7 @@ import sys
 import time
 
 import asyncpg
+import msgspec
 from loading import HERE, drained, flat, fresh, load, prepare
 
 from factory_core.builds.ids import uuid7
@@ -36,6 +37,10 @@ class Fleet:
         await prepare(self.url)
         self.connection = await asyncpg.connect(self.url)
         self.journal, self.queue = Journal(self.connection), Queue(self._order[1])
+        return self
+
+    async def hire(self):
+        """Start the processes and let them poll."""
         command = [sys.executable, HERE / "crew.py", self.url, self._order[1], str(self._slots)]
         self.crews = [
             await asyncio.create_subprocess_exec(*command, stdout=asyncio.subprocess.PIPE)
@@ -44,7 +49,6 @@ class Fleet:
         while await self.connection.fetchval("select count(*) from worker") < self.size:  # noqa: ASYNC110 - see drained
             await asyncio.sleep(0.05)
         await asyncio.sleep(1.2)
-        return self
 
     async def __aexit__(self, *_):
         for crew in self.crews:
@@ -69,23 +73,22 @@ class Fleet:
 
     async def full(self, orgs):
         builds = []
-        for number in range(BUILDS):
-            tasks, edges = flat(TASKS, params={"payload": PAYLOAD})
-            late = tuple(t if n % 20 else _later(t) for n, t in enumerate(tasks))
-            builds += await load(
-                self.journal,
-                self.connection,
-                [(late, edges)],
-                orgs[number % len(orgs)],
-                project=f"project-{number % 3}",
-                max_running=None if number % 2 else 60,
-            )
+        async with self.connection.transaction():  # nobody starts before all is there
+            for number in range(BUILDS):
+                tasks, edges = flat(TASKS, params={"payload": PAYLOAD})
+                late = tuple(t if n % 20 else _later(t) for n, t in enumerate(tasks))
+                builds += await load(
+                    self.journal,
+                    self.connection,
+                    [(late, edges)],
+                    orgs[number % len(orgs)],
+                    project=f"project-{number % 3}",
+                    max_running=None if number % 2 else 60,
+                )
         return builds
 
 
 def _later(task):
-    import msgspec
-
     return msgspec.structs.replace(task, delay=random.uniform(0.01, 0.2))
 
 
@@ -107,6 +110,7 @@ async def measure(database, redis):
     for size in WORKERS:
         for kind in ("plain", "full"):
             async with Fleet(database, redis, size) as fleet:
+                await fleet.hire()
                 if kind == "plain":
                     org = uuid7()
                     await fleet.journal.found(org, "bench")

@@ -15,7 +15,7 @@ HERE = Path(__file__).parent
 
 def flat(count, **facts):
     """A plan of ``count`` tasks that wait for nothing, without edges."""
-    return tuple(NewTask(id=f"t{n}", agent="noop", **facts) for n in range(count)), ()
+    return tuple(NewTask(id=f"t{n}", **{"agent": "noop", **facts}) for n in range(count)), ()
 
 
 async def fresh(url, name):

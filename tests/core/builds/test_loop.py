@@ -146,6 +146,14 @@ async def test_slow_steps_make_a_worker_take_less_at_once(
     assert set(wants[10:]) <= {0, 1}
 
 
+async def test_timers_do_not_wait_for_the_upkeep(stage: Stage) -> None:
+    build = await stage.submit()
+    pace = replace(QUICK, check=1e9, timers=0.0)
+    stage.play(works, NewTask(id="later", agent="x", delay=0.05), pace=pace)
+    assert await stage.ended(build) == "passed"
+    assert stage.runs == [("plan", 1), ("later", 1)]
+
+
 async def test_a_result_that_is_no_json_is_a_crash(stage: Stage) -> None:
     async def strange(_: Assignment) -> Completion:
         return Completion(result={"x": object()})

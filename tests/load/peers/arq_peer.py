@@ -1,4 +1,6 @@
-"""Bare arq, tuned: 100 slots, 10 ms poll, no results, uvloop. ``arq_peer.py REDIS_URL``; prints one JSON object."""
+"""Bare arq, tuned: 100 slots, 10 ms poll, no results, uvloop. ``arq_peer.py REDIS_URL``; prints one JSON object.
+
+``arq_peer.py REDIS_URL work``: one of several worker processes; it waits for a line, empties the queue, prints its count."""
 
 import asyncio
 import json
@@ -47,9 +49,10 @@ async def hold(ctx):
     await asyncio.sleep(60)
 
 
-async def worker(**more):
+async def worker(*, flush=True, **more):
     pool = await create_pool(RedisSettings.from_dsn(URL))
-    await pool.flushdb()
+    if flush:
+        await pool.flushdb()
     functions = [func(f, name=f.__name__) for f in (noop, link, root, probe, hold)]
     options = {"max_jobs": 100, "poll_delay": 0.01, "keep_result": 0, "log_results": False, **more}
     return pool, Worker(functions, redis_pool=pool, handle_signals=False, **options)
@@ -65,6 +68,36 @@ async def throughput():
     seconds = time.perf_counter() - begin
     assert ran == TASKS, ran
     return TASKS / seconds
+
+
+async def work():
+    _, arq = await worker(flush=False, burst=True)
+    print("ready", flush=True)
+    await asyncio.to_thread(sys.stdin.readline)
+    await arq.async_run()
+    print(ran, flush=True)
+
+
+async def several(processes):
+    tasks = 1000 * processes
+    pool, _ = await worker()
+    await asyncio.gather(*(pool.enqueue_job("noop") for _ in range(tasks)))
+    pipes = {"stdin": asyncio.subprocess.PIPE, "stdout": asyncio.subprocess.PIPE}
+    crews = [
+        await asyncio.create_subprocess_exec(sys.executable, __file__, URL, "work", **pipes)
+        for _ in range(processes)
+    ]
+    for crew in crews:
+        await crew.stdout.readline()
+    begin = time.perf_counter()
+    for crew in crews:
+        crew.stdin.write(b"go\n")
+    counts = [int(await crew.stdout.readline()) for crew in crews]
+    seconds = time.perf_counter() - begin
+    for crew in crews:
+        await crew.communicate()
+    assert sum(counts) >= tasks, counts  # arq may run a job twice, never less than once
+    return tasks / seconds
 
 
 async def until_done(first, *arguments, count=0):
@@ -107,6 +140,8 @@ async def main():
         json.dumps(
             {
                 "throughput": await throughput(),
+                "throughput_2": await several(2),
+                "throughput_4": await several(4),
                 "chain_ms": await until_done("link", 40),
                 "fan_ms": await until_done("root", count=200),
                 "start_p95_ms": await latency(0),
@@ -116,4 +151,4 @@ async def main():
     )
 
 
-uvloop.run(main())
+uvloop.run(work() if sys.argv[2:] else main())
