@@ -55,6 +55,7 @@ class Progress:
         self.seq = 0
         self.state: BuildState = BuildState.QUEUED
         self.reason = ""
+        self._paused: str | None = None
         self.started_at: datetime | None = None
         self.tasks: dict[str, PlannedTask] = {}
         self.states: dict[str, TaskState] = {}
@@ -82,10 +83,14 @@ class Progress:
             self.state = BuildState(str(event.body.get("state", BuildState.FAILED)))
             self.reason = str(event.body.get("reason", ""))
         elif event.kind in _HELD:
+            if event.kind == EventKind.BUILD_HALTED and self.state is BuildState.PAUSED:
+                self._paused = self.reason
             self.state = _HELD[event.kind]
             self.reason = str(event.body.get("reason", ""))
         elif event.kind in (EventKind.BUILD_RESUMED, EventKind.BUILD_DECIDED):
             self.state, self.reason = self._pace(), ""
+            if self._paused is not None:  # the halt came over a pause
+                self.state, self.reason, self._paused = BuildState.PAUSED, self._paused, None
         elif event.kind == EventKind.BUILD_RETRIED and self.ended:
             self.state, self.reason = BuildState.RUNNING, ""
         elif event.kind == EventKind.BUILD_PLANNED and self.state not in _HELD.values():

@@ -77,6 +77,7 @@ class Build(Table, tablename="build"):
     ended_at = Timestamptz(null=True)
     held_at = Timestamptz(null=True)
     max_seconds = DoublePrecision(null=True)
+    paused = Text(null=True)
     first_fence = Integer(default=0)
     project = Text()
     max_running = Integer(null=True)

@@ -20,6 +20,7 @@ from factory_core.builds.schemas import Assignment, Completion, Report, Submissi
 from factory_core.builds.shares import OrganisationShare
 
 TTL = 20.0
+TOLL = 0.1
 CAPS = {"x": 5, "y": 50, "z": 5}
 """Agents a build may have: so few that the cap is met, so many that the depth is."""
 AT_ONCE = 7
@@ -45,6 +46,9 @@ class JournalMachine(RuleBasedStateMachine):
         """worker -> [tick, beat]"""
         self.given: list[tuple[Any, str, int]] = []
         self.sent: tuple[Any, ...] | None = None
+        self.at_work: dict[tuple[Any, str, int], float] = {}
+        """When what runs was started."""
+        self.used = 0.0
         self.ids = 0
         self.now, self.org = 0.0, self.new_id()
         self.run(self.connection.execute("begin"))
@@ -198,6 +202,7 @@ class JournalMachine(RuleBasedStateMachine):
             build.state = "planning" if build.state == "queued" else build.state
             build.tell("task.started", attempt.task, task.fence)
             self.given.append(attempt.key)
+            self.at_work[attempt.key] = self.now
 
     def events_of(self, build: Any) -> list[Any]:
         """In order, those in files included."""
@@ -267,7 +272,7 @@ class JournalMachine(RuleBasedStateMachine):
     @rule()
     def tend(self) -> None:
         """Timers and deadlines; nobody is silent for that long."""
-        self.run(self.connection.execute("select journal.fire(), journal.expire()"))
+        self.run(self.connection.execute("select journal.fire(), journal.expire(), journal.fold()"))
         for build in self.builds.values():
             build.settle(self.now, timers=True)
             for name, task in list(build.tasks.items()):
@@ -314,6 +319,14 @@ class JournalMachine(RuleBasedStateMachine):
             tasks[row["build_id"]][row["id"]] = row
         for row in self.run(self.connection.fetch("select * from build")):
             self.compare(row, self.builds[row["id"]], tasks[row["id"]], self.events_of(row["id"]))
+        self.charge()
+
+    def charge(self) -> None:
+        """Each slot that is no longer taken was paid for, however its attempt ended."""
+        for key in set(self.at_work) - set(self.reportable(live=True)):
+            self.used += max(self.now - self.at_work.pop(key), TOLL)
+        query = "select sum(vt) from (select vt from organisation union all select vt from usage) x"
+        assert abs(self.run(self.connection.fetchval(query)) - self.used) < 1e-6
 
     def compare(self, row: Any, build: Build, tasks: dict[str, Any], events: list[Any]) -> None:
         assert {n: (t["state"], t["fence"], t["tries"], t["crashes"]) for n, t in tasks.items()} == {

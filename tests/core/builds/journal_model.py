@@ -68,6 +68,8 @@ class Build:
         self.tasks: dict[str, Task] = {}
         self.events: Counter[tuple[str, str | None, int | None]] = Counter({("build.created", None, None): 1})
         self.agents, self.stop, self.state = 0, False, "queued"
+        self.paused = False
+        """A halt hides a pause."""
         self.filed: dict[int, Any] = {}
         """Events that were moved to files, by their numbers."""
         self.decided: bool | None = None
@@ -111,6 +113,7 @@ class Build:
     def halt(self, task: str) -> bool:
         if not self.open or self.stop:
             return False
+        self.paused = self.paused or self.state == "paused"
         self.state, self.decided = "halted", None
         self.finders.add(task)
         self.tell("build.halted", task)
@@ -123,7 +126,8 @@ class Build:
         self.decided = approve
         if approve:
             self.finders.clear()
-            self.state = self.pace()
+            self.state = "paused" if self.paused else self.pace()
+            self.paused = False
             self.finish()
         else:
             self.cancel()
@@ -212,7 +216,7 @@ class Build:
 
     def cancel(self) -> None:
         if self.open and not self.stop:
-            self.stop, self.state = True, "stopping"
+            self.stop, self.state, self.paused = True, "stopping", False
             self.tell("build.stopping")
             for name, task in self.tasks.items():
                 if task.state in ("waiting", "ready"):

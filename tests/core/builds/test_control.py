@@ -129,9 +129,21 @@ async def test_a_rejected_build_is_cancelled_and_says_why(desk: Any, noop: Make)
     assert [kinds.count(kind) for kind in ("build.halted", "build.decided", "build.ended")] == [2, 1, 1]
 
 
-async def test_a_paused_build_that_is_halted_goes_on_when_approved(desk: Any, noop: Make) -> None:
-    build, _ = await desk.planned([noop("a")])
-    await desk.journal.control.pause(desk.org, build)
+async def test_a_paused_build_that_is_halted_is_paused_again_when_approved(desk: Any, noop: Make) -> None:
+    build, started = await desk.planned([noop("a"), noop("b")], [("a", "b")])
+    await desk.journal.control.pause(desk.org, build, reason="the machine is needed")
+    await halt(desk, build)
+    await halt(desk, build, task="b")
+    await desk.journal.control.decide(desk.org, build, approve=True)
+    row = await desk.journal.build(desk.org, build)
+    assert (str(row.state), row.reason) == ("paused", "the machine is needed")
+    assert await folded(desk, build) == "paused"
+    assert (await desk.turn((started["a"], Completion()))).started == ()
+    await halt(desk, build)
+    await desk.journal.control.decide(desk.org, build, approve=True)
+    assert await desk.state(build) == await folded(desk, build) == "paused"
+    assert await desk.journal.control.resume(desk.org, build)
+    assert [attempt.task for attempt in (await desk.turn()).started] == ["b"]
     await halt(desk, build)
     await desk.journal.control.decide(desk.org, build, approve=True)
     assert await desk.state(build) == await folded(desk, build) == "running"

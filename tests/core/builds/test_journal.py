@@ -69,6 +69,23 @@ async def test_the_journal_and_the_planner_count_the_same_agents(desk: Any, agen
     assert tuple(await desk.connection.fetchrow(query, agent)) == (counts(agent), agent in QUIET)
 
 
+@pytest.mark.parametrize(
+    ("options", "silent", "old"),
+    [({}, 20.0, 30.0), ({}, 7200.0, 1000.0), ({"max_seconds": 100.0}, 7200.0, 200.0)],
+    ids=["lost", "overdue", "curtailed"],
+)
+async def test_a_slot_that_is_taken_away_is_paid_for(
+    desk: Any, noop: Make, options: dict[str, Any], silent: float, old: float
+) -> None:
+    await desk.planned([noop("a")], **options)
+    await desk.age(old)
+    await desk.journal.tend(silent)
+    vt = await desk.connection.fetchval(
+        "select sum(vt) from (select vt from organisation union all select vt from usage) x"
+    )
+    assert vt >= old
+
+
 async def test_barriers_end_without_a_worker_and_the_build_passes(desk: Any, noop: Make) -> None:
     gates = [noop("g1", agent="barrier"), noop("g2", agent="coordinator")]
     build, started = await desk.planned([noop("a"), *gates], [("a", "g1"), ("g1", "g2")])

@@ -64,6 +64,7 @@ MUTANTS: dict[str, tuple[str, str, str]] = {
         "or (s.kind = 'retry' and not s.ended)",
         "or (s.kind in ('retry', 'park') and not s.ended)",
     ),
+    "what was taken away costs nothing": ("03", "perform journal.charge(p_build, p_task, p_now);", ""),
     "a build that runs is archived": ("11", "where id = p_build and not open and", "where id = p_build and"),
     "builds never end": ("03", "and open and unfinished = 0", "and open and unfinished = -1"),
 }
@@ -124,6 +125,12 @@ CONTROL: dict[str, tuple[str, str, str]] = {
         "where build_id = p_source;",
     ),
     "a fork waits for nobody": ("09", "and p.state <> 'done'\n", "and false\n"),
+    "a decision lifts a pause": ("08", "where id = p_build and paused is not null;", "where false;"),
+    "what a retry takes away costs nothing": (
+        "09",
+        "perform journal.charge(array_fill(p_build, array[cardinality(v_again)]), v_again, p_now);",
+        "",
+    ),
     "mergers count as agents": ("00", "('barrier', 'coordinator', 'merger')", "('barrier', 'coordinator')"),
     "a fork of what is under way": ("09", "if v_source.open then", "if false then"),
 }

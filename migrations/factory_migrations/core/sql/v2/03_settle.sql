@@ -84,6 +84,21 @@ begin
     select id, next_seq, org_id, 'build.ended', p_now, jsonb_build_object('state', state) from over;
 end $$;
 
+-- Charges what those of the tasks that run have used of their slots: who takes them from a worker calls this. The row is of
+-- no worker, so that nobody waits for it, and "fold" takes it up.
+create function journal.charge(p_build uuid[], p_task text[], p_now timestamptz) returns void
+language sql volatile as $$
+    insert into usage (org_id, worker, vt)
+    select n.org_id, gen_random_uuid(), n.used / o.weight
+    from (
+        select t.org_id, sum(greatest(date_part('epoch', p_now - t.started_at), journal.toll())) as used
+        from unnest(p_build, p_task) as i (build_id, task)
+        join task t on t.build_id = i.build_id and t.id = i.task and t.state = 'running'
+        group by t.org_id
+    ) n
+    join organisation o on o.id = n.org_id
+$$;
+
 -- Moves tasks to a state, with the event of p_kind (null = none), and settles what follows. For all that is not the hot
 -- path: lost leases, deadlines, cancelling, timers. The caller holds the builds' locks and has judged the tasks.
 create function journal.turn(
@@ -95,6 +110,7 @@ declare
     v_build uuid[];
     v_task text[];
 begin
+    perform journal.charge(p_build, p_task, p_now);
     with item as (
         select i.build_id, i.task, i.state, i.kind, i.o, t.org_id, t.fence, t.optional, t.outs, t.state as old, b.next_seq,
             i.state not in ('waiting', 'ready') as ended

@@ -188,7 +188,7 @@ begin
     if not found or not v_build.open or v_build.stop then
         return v_build.open;
     end if;
-    update build set stop = true, state = 'stopping', held_at = null, reason = p_reason, next_seq = next_seq + 1 where id = p_build;
+    update build set stop = true, state = 'stopping', held_at = null, paused = null, reason = p_reason, next_seq = next_seq + 1 where id = p_build;
     insert into event (build_id, seq, org_id, kind, at, body)
     values (p_build, v_build.next_seq, p_org, 'build.stopping', v_now, jsonb_build_object('reason', p_reason));
     select array_agg(id order by n) into v_task from task where build_id = p_build and state in ('waiting', 'ready');

@@ -76,7 +76,8 @@ create function journal.halt(p_build uuid, p_task text, p_reason text, p_now tim
 language plpgsql as $$
 begin
     update build set state = 'halted', held_at = coalesce(held_at, p_now),
-        reason = case state when 'halted' then reason else p_reason end
+        reason = case state when 'halted' then reason else p_reason end,
+        paused = case state when 'paused' then reason else paused end
     where id = p_build and open and not stop;
     if not found then
         return false;
@@ -85,7 +86,7 @@ begin
     return true;
 end $$;
 
--- A person's answer to a halt: on, or an end to it. The same answer again changes nothing.
+-- A person's answer to a halt: on (or back to the pause that was before it), or an end to it. The same answer again changes nothing.
 create function journal.decide(p_org uuid, p_build uuid, p_approve boolean, p_by text, p_note text)
 returns setof journal.verdict
 language plpgsql as $$
@@ -107,7 +108,10 @@ begin
     end if;
     perform journal.tell(p_build, 'build.decided', null, v_body, v_now);
     if p_approve then
-        perform journal.release(p_build, v_now);
+        update build set state = 'paused', reason = paused, paused = null where id = p_build and paused is not null;
+        if not found then
+            perform journal.release(p_build, v_now);
+        end if;
         perform journal.finish(array[p_build], v_now);
     else
         perform journal.cancel(p_org, p_build, case p_note when '' then 'rejected' else 'rejected: ' || p_note end);

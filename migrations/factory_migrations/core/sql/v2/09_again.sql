@@ -93,6 +93,7 @@ begin
     )
     insert into event (build_id, seq, org_id, kind, task, fence, at)
     select p_build, seq, org_id, kind, id, fence, p_now from told;
+    perform journal.charge(array_fill(p_build, array[cardinality(v_again)]), v_again, p_now);
     delete from task where build_id = p_build and id = any (v_gone);
     update task t set state = 'waiting', tries = 0, crashes = 0, worker = null, tick = null, run_at = null, started_at = null,
         ended_at = null, deadline_at = null, memo_digest = null, result = null, reason = '',

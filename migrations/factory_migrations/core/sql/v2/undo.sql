@@ -5,7 +5,7 @@ create schema journal;
 drop table job, dead_job, past_worker;
 drop index task_quarantined, event_at;
 -- 01_control
-alter table build drop column held_at, drop column max_seconds, drop column first_fence;
+alter table build drop column held_at, drop column paused, drop column max_seconds, drop column first_fence;
 alter table task drop column afresh;
 -- 01_shares
 drop table project_share, usage;
