@@ -35,6 +35,8 @@ class Crew:
         self._ended = ended
         self._running: dict[Key, asyncio.Task[Report]] = {}
         self._reports: list[Report] = []
+        self._stopped: set[Key] = set()
+        """Those we cancelled; what is cancelled otherwise has crashed."""
 
     @property
     def free(self) -> int:
@@ -70,12 +72,13 @@ class Crew:
     def revoke(self, key: Key) -> None:
         """Stop an agent; it reports that it was cancelled."""
         if task := self._running.get(key):
+            self._stopped.add(key)
             task.cancel()
 
     def dismiss(self) -> None:
         """Stop all agents."""
-        for task in self._running.values():
-            task.cancel()
+        for key in self._running:
+            self.revoke(key)
 
     async def dispersed(self) -> None:
         """Wait until no agent runs."""
@@ -96,11 +99,15 @@ class Crew:
     def _end(self, attempt: Assignment, task: asyncio.Task[Report]) -> None:
         # In a callback, because a task that is cancelled before its first step runs none of its own code.
         del self._running[attempt.key]
-        if task.cancelled():
+        if not task.cancelled():
+            self._reports.append(task.result())
+        elif attempt.key in self._stopped:
             stopped = Completion(kind=CompletionKind.CANCELLED, reason="stopped before its end")
             self._reports.append(Report.of(attempt, stopped))
         else:
-            self._reports.append(task.result())
+            leaked = asyncio.CancelledError("it was cancelled by something it waited for")
+            self._reports.append(Report.of(attempt, _crash(attempt, leaked)))
+        self._stopped.discard(attempt.key)
         self._ended()
 
 

@@ -210,6 +210,8 @@ def _place(letter: str) -> tuple[UUID | None, str]:
     build, colon, task = letter.partition(":")
     if not colon:
         return None, letter
+    if "\0" in task:  # no text column holds it
+        raise LetterMissing(letter)
     try:
         return UUID(build), task
     except ValueError:

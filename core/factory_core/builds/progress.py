@@ -10,9 +10,10 @@ from msgspec import Struct
 from factory_core.contracts.events import ENDED, BuildState, Event, EventKind, TaskState
 from factory_core.contracts.plan import QUIET, Plan, PlannedTask
 
-__all__ = ["PhaseProgress", "Progress"]
+__all__ = ["PLAN_TASK", "PhaseProgress", "Progress"]
 
 PLAN_TASK = "plan"
+"""The task with which every build begins."""
 
 _AFTER: dict[str, TaskState] = {
     EventKind.TASK_STARTED: TaskState.RUNNING,
@@ -83,10 +84,7 @@ class Progress:
             self.state = BuildState(str(event.body.get("state", BuildState.FAILED)))
             self.reason = str(event.body.get("reason", ""))
         elif event.kind in _HELD:
-            if event.kind == EventKind.BUILD_HALTED and self.state is BuildState.PAUSED:
-                self._paused = self.reason
-            self.state = _HELD[event.kind]
-            self.reason = str(event.body.get("reason", ""))
+            self._hold(event)
         elif event.kind in (EventKind.BUILD_RESUMED, EventKind.BUILD_DECIDED):
             self.state, self.reason = self._pace(), ""
             if self._paused is not None:  # the halt came over a pause
@@ -97,6 +95,14 @@ class Progress:
             self.state = BuildState.RUNNING
         elif event.kind == EventKind.TASK_STARTED and self.state is BuildState.QUEUED:
             self.state = BuildState.PLANNING
+
+    def _hold(self, event: Event) -> None:
+        if event.kind != EventKind.BUILD_HALTED:
+            self._paused = None
+        elif self.state is BuildState.PAUSED:
+            self._paused = self.reason
+        self.state = _HELD[event.kind]
+        self.reason = str(event.body.get("reason", ""))
 
     def _forget(self, kind: str, task: str, fence: int | None) -> None:
         """The task runs again, or is gone."""

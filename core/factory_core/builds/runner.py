@@ -25,6 +25,7 @@ from factory_core.builds.memo import memo_digest
 from factory_core.builds.merging import Merger
 from factory_core.builds.paths import check_produced
 from factory_core.builds.pieces import PieceMemo, Pieces
+from factory_core.builds.progress import PLAN_TASK
 from factory_core.builds.reactions import react
 from factory_core.builds.record import Reuse, TaskRecord
 from factory_core.builds.rounds import round_of
@@ -48,8 +49,6 @@ __all__ = [
     "load_knowledge",
     "pick_template",
 ]
-
-PLAN_TASK = "plan"
 
 
 class BlobStore(Protocol):

@@ -27,7 +27,7 @@ __all__ = [
     "DeadJob",
     "Edge",
     "EventLog",
-    "Letter",
+    "MailRow",
     "Memo",
     "Organisation",
     "PastWorker",
@@ -189,6 +189,7 @@ class QueuedJob(Table, tablename="job"):
     created_at = Timestamptz()
     started_at = Timestamptz(null=True)
     ended_at = Timestamptz(null=True)
+    taken = UUID(null=True)
 
 
 class DeadJob(Table, tablename="dead_job"):
@@ -197,6 +198,7 @@ class DeadJob(Table, tablename="dead_job"):
     queue = Text()
     name = Text()
     payload = JSONB()
+    key = Text(null=True)
     attempts = Integer()
     error = Text()
     created_at = Timestamptz()
@@ -221,7 +223,7 @@ class BoardEntry(Table, tablename="board"):
     at = Timestamptz()
 
 
-class Letter(Table, tablename="mail"):
+class MailRow(Table, tablename="mail"):
     build_id = UUID()
     sender = Text(primary_key=True)
     round = Integer()
@@ -258,6 +260,6 @@ TABLES: tuple[type[Table], ...] = (
     DeadJob,
     PastWorker,
     BoardEntry,
-    Letter,
+    MailRow,
     Archive,
 )

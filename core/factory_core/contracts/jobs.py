@@ -42,7 +42,8 @@ class JobQueue(Protocol):
         Inside a transaction of Piccolo's it is part of it: no commit, no job. Once this returns (or commits), the job is
         kept until it has run, whatever happens to Redis or to workers. ``payload`` is JSON and is shown to operators:
         name secrets, never hold them. ``org`` owns it; by default the organisation of the transaction, else the
-        operator's. A second job with the ``key`` of one that is still kept (an hour after its end) is not made.
+        operator's. A second job with the ``key`` of one that is still kept (an hour after its end, or as a dead
+        letter) is not made.
 
         Raises JobRefused when no plugin offers the job or the payload is unfit, EnvironmentUnfit without a database."""
         ...

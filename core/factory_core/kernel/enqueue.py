@@ -23,12 +23,16 @@ LARGEST_PAYLOAD = 65_536
 """Bytes of JSON. What is larger belongs into the storage, and its key into the payload."""
 _INSERT = """
     insert into job (id, org_id, queue, name, payload, key, max_attempts, run_at, created_at)
-    values ($1, coalesce($2, nullif(current_setting('factory.org', true), '')::uuid, $3), $4, $5, $6, $7, $8,
-        factory_now() + $9 * interval '1 second', factory_now())
+    select $1::uuid, o.id, $4::text, $5::text, $6::jsonb, $7::text, $8::integer,
+        factory_now() + $9 * interval '1 second', factory_now()
+    from (select coalesce($2, nullif(current_setting('factory.org', true), '')::uuid, $3) as id) o
+    where not exists (select from dead_job d where d.org_id = o.id and d.name = $5 and d.key = $7)
     on conflict (org_id, name, key) where key is not null do nothing returning id"""
 _SAME = """
-    select id from job where name = $1 and key = $2
-        and org_id = coalesce($3, nullif(current_setting('factory.org', true), '')::uuid, $4)"""
+    select id from (
+        select id, org_id from job where name = $1 and key = $2
+        union all select id, org_id from dead_job where name = $1 and key = $2) x
+    where org_id = coalesce($3, nullif(current_setting('factory.org', true), '')::uuid, $4)"""
 
 
 class NoDatabaseYet(EnvironmentUnfit):
@@ -65,12 +69,13 @@ class OpenQueue:
         document = _document(job, payload or {})
         order, identity = known[job], uuid7()
         connection, committed = _connection()
-        made = await connection.fetchval(
+        while not await connection.fetchval(
             _INSERT, identity, org, OPERATOR, order.queue, job, document, key or None, order.attempts,
             max(0.0, delay),
-        )  # fmt: skip
-        if made is None:
-            return await connection.fetchval(_SAME, job, key, org, OPERATOR)
+        ):  # fmt: skip
+            if same := await connection.fetchval(_SAME, job, key, org, OPERATOR):
+                return same
+            # It went between the two statements: forgotten, or discarded.
         # Before the commit nobody sees the row, and afterwards a worker looks within a second.
         if self.reminder is not None and committed and delay <= 0:
             await self.reminder.ring(identity, queue=order.queue)

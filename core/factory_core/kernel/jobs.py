@@ -16,6 +16,7 @@ import msgspec
 import structlog
 from msgspec import Struct
 
+from factory_core.builds.ids import uuid7
 from factory_core.builds.line import Connect, Line
 from factory_core.contracts.jobs import Job
 
@@ -71,6 +72,8 @@ class JobLoop:
         self._pace = pace
         self._running: dict[tuple[UUID, int], asyncio.Task[str | None]] = {}
         self._ended: list[_End] = []
+        self._stopped: set[tuple[UUID, int]] = set()
+        """Those we cancelled; what is cancelled otherwise has failed."""
         self._bell = asyncio.Event()
         self._stopping = False
         self._more = True
@@ -90,19 +93,20 @@ class JobLoop:
         """Work until stopped."""
         try:
             while not self._stopping:
+                failed = False
                 try:
                     await self._turn()
                 except Exception:  # noqa: BLE001 - as the comment says
                     # Whatever it was, the leases end and the jobs start over; a worker without this loop runs none.
                     _log.exception("a turn of the jobs failed")
-                    self._more = False
-                if not (self._more and len(self._running) < self._slots):
+                    failed = True
+                if failed or not (self._more and len(self._running) < self._slots):
                     await self._rest()
             if self._running:
                 await asyncio.wait(self._running.values(), timeout=self._pace.grace)
         finally:
-            for task in self._running.values():
-                task.cancel()
+            for key in self._running:
+                self._cancel(key)
             await asyncio.gather(*self._running.values(), return_exceptions=True)
             await self._report()
             await self._line.close()
@@ -129,15 +133,18 @@ class JobLoop:
             await self._take(want)
 
     async def _take(self, want: int) -> None:
+        self._more = False  # a kick that comes while we ask sets it again
+        token = uuid7()
         rows = await self._line.use(
             lambda c: c.fetch(
-                "select id, fence, attempts, name, payload from journal.take_jobs($1, $2, $3)",
+                "select id, fence, attempts, name, payload from journal.take_jobs($1, $2, $3, $4)",
                 list(self._jobs),
                 want,
                 self._pace.ttl,
+                token,
             )
         )
-        self._more = len(rows) == want
+        self._more = self._more or len(rows) == want
         for row in rows:
             payload = msgspec.json.decode(row["payload"])
             job = _Taken(row["id"], row["fence"], row["attempts"], row["name"], payload)
@@ -148,8 +155,12 @@ class JobLoop:
     def _end(self, taken: _Taken, task: asyncio.Task[str | None]) -> None:
         # In a callback, because a task that is cancelled before its first step runs none of its own code.
         del self._running[taken.id, taken.fence]
-        back = task.cancelled()
-        error = None if back else task.result()
+        back = task.cancelled() and (taken.id, taken.fence) in self._stopped
+        self._stopped.discard((taken.id, taken.fence))
+        if task.cancelled():
+            error = None if back else "CancelledError: it was cancelled by something it waited for"
+        else:
+            error = task.result()
         self._ended.append(_End(taken.id, taken.fence, error, back, min(2.0**taken.attempts, 300.0)))
         self._bell.set()
 
@@ -199,4 +210,8 @@ class JobLoop:
         for key in keys:
             if key[0] in gone and key in self._running:
                 _log.warning("job was given to another worker", id=str(key[0]))
-                self._running[key].cancel()
+                self._cancel(key)
+
+    def _cancel(self, key: tuple[UUID, int]) -> None:
+        self._stopped.add(key)
+        self._running[key].cancel()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import itertools
 import os
 import subprocess
@@ -40,9 +41,10 @@ class ControlGroup:
         try:
             for folder in self._folders:
                 folder.mkdir()
-            if place.memory == place.pids and not (self._memory / "memory.max").exists():
-                wanted = "+memory +pids +cpu" if cpu else "+memory +pids"
-                (place.memory / "cgroup.subtree_control").write_text(wanted)
+            if place.memory == place.pids:
+                _hand_down(place.memory, ("memory", "pids", "cpu") if cpu else ("memory", "pids"))
+            if cpu and not any((cpu[0] / file).exists() for file in ("cpu.weight", "cpu.shares")):
+                raise FileNotFoundError(errno.ENOENT, "no share of the processor", str(cpu[0]))
             self._limit(memory, pids, processes)
         except OSError:
             self.remove()
@@ -76,6 +78,15 @@ class ControlGroup:
             with contextlib.suppress(OSError):
                 folder.rmdir()
         return not any(folder.exists() for folder in self._folders)
+
+
+def _hand_down(folder: Path, controllers: tuple[str, ...]) -> None:
+    """Let groups below have these, each by itself: some may be there already. Cgroup v2 only; raises OSError."""
+    control = folder / "cgroup.subtree_control"
+    given = control.read_text().split()
+    for name in controllers:
+        if name not in given:
+            control.write_text(f"+{name}")
 
 
 @cache

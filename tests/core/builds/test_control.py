@@ -149,6 +149,18 @@ async def test_a_paused_build_that_is_halted_is_paused_again_when_approved(desk:
     assert await desk.state(build) == await folded(desk, build) == "running"
 
 
+async def test_a_pause_does_not_outlive_its_cancelled_build(desk: Any, noop: Make) -> None:
+    build, started = await desk.planned([noop("a")])
+    await desk.journal.control.pause(desk.org, build)
+    await halt(desk, build)
+    await desk.journal.cancel(desk.org, build)
+    await desk.turn((started["a"], Completion()))
+    await desk.journal.control.retry(desk.org, build)
+    await halt(desk, build)
+    await desk.journal.control.decide(desk.org, build, approve=True)
+    assert await desk.state(build) == await folded(desk, build) == "running"
+
+
 @pytest.mark.parametrize("move", ["pause", "resume", "decide"])
 async def test_another_organisation_s_build_does_not_exist(desk: Any, move: str) -> None:
     build = await desk.submit()

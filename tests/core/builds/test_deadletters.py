@@ -153,10 +153,14 @@ async def test_a_dead_job_is_retried_with_the_payload_it_had(desk: Any, letters:
         await letters(desk.org).retry(identity)
 
 
-@pytest.mark.parametrize("letter", ["", "x", "x:y", ":", NOWHERE, f"{NOWHERE}:a", f"{NOWHERE}:"])
+@pytest.mark.parametrize(
+    "letter", ["", "x", "x:y", ":", NOWHERE, f"{NOWHERE}:a", f"{NOWHERE}:", f"{NOWHERE}:\0"]
+)
 async def test_an_unknown_letter_is_named(letter: str, letters: Any) -> None:
     with pytest.raises(LetterMissing):
         await letters().discard(letter)
+    with pytest.raises(LetterMissing):
+        await letters().retry(letter)
 
 
 async def test_an_organisation_sees_its_own_letters_and_the_operator_all(

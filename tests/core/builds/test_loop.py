@@ -177,6 +177,16 @@ async def test_a_result_the_database_refuses_fails_its_task_and_no_other(stage: 
     assert {row.id: row.state for row in await stage.journal.results(stage.org, build)}["good"] == "done"
 
 
+async def test_an_agent_that_something_else_cancelled_has_crashed(stage: Stage) -> None:
+    async def leaks(_: Assignment) -> Completion:
+        raise asyncio.CancelledError
+
+    build = await stage.submit()
+    stage.play(leaks, NewTask(id="t", agent="x", max_tries=1))
+    assert await stage.ended(build) == "failed"
+    assert await stage.reason(build, "t") == "CancelledError: it was cancelled by something it waited for"
+
+
 async def test_cancelling_stops_the_agents_that_run(stage: Stage) -> None:
     build = await stage.submit()
     stage.play(hangs, NewTask(id="t", agent="x"))

@@ -26,14 +26,19 @@ def test_one_slow_step_among_twenty_is_no_sign() -> None:
     assert window.size == 50
 
 
-@given(st.integers(1, 200), st.lists(st.floats(0, 1), max_size=100))
-def test_it_stays_between_one_and_the_most(most: int, steps: list[float]) -> None:
-    window = Window(most)
+@given(st.integers(1, 200), st.lists(st.sampled_from([0.0, LATE, LATE + 0.01, 1.0]), max_size=100))
+def test_it_halves_after_two_late_steps_since_the_last_time_and_grows_with_each_quick_one(
+    most: int, steps: list[float]
+) -> None:
+    window, size, since = Window(most), most, list[bool]()
     for seconds in steps:
-        before = window.size
         window.note(seconds)
-        assert 1 <= window.size <= most
-        assert window.size >= before or seconds > LATE or max(steps) > LATE
+        since.append(seconds > LATE)
+        if sum(since[-MEMORY:]) == 2:
+            size, since = max(size // 2, 1), []
+        elif not since[-1]:
+            size = min(size + max(size // 8, 1), most)
+        assert window.size == size
 
 
 def test_it_recovers() -> None:

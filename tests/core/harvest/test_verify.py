@@ -125,6 +125,7 @@ def test_the_report_is_committed_and_lists_every_other_file(
         (".git/refs/heads/main", b"0" * 40, "newest commit does not show"),
         (".git/refs/heads/main", None, "newest commit does not show"),
         (".git/objects/00/" + "0" * 38, b"no zlib", "is damaged"),
+        (".git/packed-refs", b"0" * 40 + b" refs/heads/feat/\xff\n", ".git/packed-refs is not what"),
         ("readme.md", b"", "both made 'readme.md'"),
     ],
 )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 import asyncpg
@@ -11,100 +10,23 @@ import pytest
 from redis import asyncio as redis
 
 from factory_core.builds.ids import uuid7
-from factory_core.builds.line import connect_to
 from factory_core.contracts.jobs import Job
 from factory_core.errors import EnvironmentUnfit, JobRefused
-from factory_core.kernel.database import LOCAL_ORGANISATION, Database, open_database
+from factory_core.kernel.database import LOCAL_ORGANISATION
 from factory_core.kernel.enqueue import LARGEST_PAYLOAD, OpenQueue
-from factory_core.kernel.jobs import JobLoop, JobPace
+from factory_core.kernel.jobs import JobPace
 from factory_core.kernel.queue import Queue, queue_name
 from factory_core.kernel.worker import WorkerOrder, run_worker
-from factory_core.settings import KernelSettings
-from factory_core.testing.databases import DatabaseFactory, run_apart
-from factory_migrations.core.scripts import JOURNAL
 
 pytestmark = pytest.mark.anyio
 OFTEN = JobPace(poll=0.02)
-
-
-@pytest.fixture(scope="module")
-def template(make_database: DatabaseFactory) -> str:
-    url = make_database()
-
-    async def fill() -> None:
-        connection: Any = await asyncpg.connect(url)
-        for script in JOURNAL:
-            await connection.execute(script.read_text())
-        await connection.close()
-
-    run_apart(fill)
-    return url
-
-
-@pytest.fixture
-async def opened(make_database: DatabaseFactory, template: str) -> AsyncIterator[Database]:
-    url = make_database(template)
-    async with open_database(url, KernelSettings()) as database:
-        yield database
-    make_database.drop(url)
-
-
-class Office:
-    """Jobs that note what they were asked, their queue, and loops that run them."""
-
-    def __init__(self, database: Database) -> None:
-        self.database = database
-        self.jobs: list[Job] = []
-        self.ran: list[dict[str, Any]] = []
-        self.again = asyncio.Event()
-        self.queue = OpenQueue(lambda: self.jobs)
-        self.loops: list[tuple[JobLoop, asyncio.Task[None]]] = []
-
-    def offer(self, name: str, work: Callable[..., Any] | None = None, **more: Any) -> None:
-        async def run(**payload: Any) -> None:
-            self.ran.append(payload)
-            self.again.set()
-            if work is not None:
-                await work(**payload)
-
-        self.jobs.append(Job(name=name, run=run, **more))
-
-    def play(self, **pace: Any) -> JobLoop:
-        loop = JobLoop(connect_to(self.database.url), self.jobs, pace=JobPace(**{"poll": 0.02, **pace}))
-        self.loops.append((loop, asyncio.create_task(loop.run())))
-        return loop
-
-    async def stop(self) -> None:
-        for loop, task in self.loops:
-            loop.stop()
-            await task
-        self.loops.clear()
-
-    async def rows(self, table: str = "job") -> list[dict[str, Any]]:
-        return [dict(r) for r in await self.database.pool.fetch(f"select * from {table} order by created_at")]
-
-    async def until(self, query: str) -> None:
-        async with asyncio.timeout(60):
-            while not await self.database.pool.fetchval(query):  # noqa: ASYNC110 - PostgreSQL tells nobody
-                await asyncio.sleep(0.01)
-
-    async def hurry(self) -> None:
-        """Nobody waits for a second try."""
-        await self.database.pool.execute("update job set run_at = now() where state = 'waiting'")
-
-
-@pytest.fixture
-async def office(opened: Database) -> AsyncIterator[Office]:
-    office = Office(opened)
-    yield office
-    await office.stop()
 
 
 async def away(**_: Any) -> None:
     raise ConnectionError("the mail server is away")
 
 
-async def test_a_job_runs_once_and_is_remembered(office: Office) -> None:
+async def test_a_job_runs_once_and_is_remembered(office: Any) -> None:
     office.offer("mail")
     await office.queue.enqueue("mail", {"to": "ann"})
     office.play()
@@ -116,7 +38,7 @@ async def test_a_job_runs_once_and_is_remembered(office: Office) -> None:
     ]
 
 
-async def test_a_job_that_fails_is_tried_again_and_dies_after_its_last_attempt(office: Office) -> None:
+async def test_a_job_that_fails_is_tried_again_and_dies_after_its_last_attempt(office: Any) -> None:
     office.offer("mail", away, attempts=2)
     identity = await office.queue.enqueue("mail", {"to": "ann"})
     office.play()
@@ -131,7 +53,7 @@ async def test_a_job_that_fails_is_tried_again_and_dies_after_its_last_attempt(o
     assert len(office.ran) == 2
 
 
-async def test_a_dead_job_starts_over_or_is_discarded(office: Office) -> None:
+async def test_a_dead_job_starts_over_or_is_discarded(office: Any) -> None:
     office.offer("mail", away, attempts=1)
     identity = await office.queue.enqueue("mail", {"to": "ann"})
     office.play()
@@ -151,7 +73,7 @@ async def test_a_dead_job_starts_over_or_is_discarded(office: Office) -> None:
     assert await office.rows() == await office.rows("dead_job") == []
 
 
-async def test_no_job_is_lost_with_redis(office: Office, valkey_url: str) -> None:
+async def test_no_job_is_lost_with_redis(office: Any, valkey_url: str) -> None:
     """FLUSHALL between asking and running. Taken from Redis alone, all ten were gone."""
     office.offer("mail")
     office.queue.reminder = queue = Queue(valkey_url)
@@ -177,7 +99,7 @@ class Nobody:
         raise AssertionError("no build was started")
 
 
-async def test_a_reminder_starts_a_job_long_before_the_poll(office: Office, valkey_url: str) -> None:
+async def test_a_reminder_starts_a_job_long_before_the_poll(office: Any, valkey_url: str) -> None:
     office.offer("count", queue="analytics")
     office.queue.reminder = queue = Queue(valkey_url)
     stop = asyncio.Event()
@@ -200,7 +122,7 @@ async def test_a_reminder_starts_a_job_long_before_the_poll(office: Office, valk
     await queue.close()
 
 
-async def test_the_job_of_a_lost_worker_starts_over_and_its_late_end_is_refused(office: Office) -> None:
+async def test_the_job_of_a_lost_worker_starts_over_and_its_late_end_is_refused(office: Any) -> None:
     forever, ends = asyncio.Event(), asyncio.Event()
 
     async def first_hangs(**_: Any) -> None:
@@ -222,7 +144,7 @@ async def test_the_job_of_a_lost_worker_starts_over_and_its_late_end_is_refused(
     assert [(r["state"], r["attempts"], r["error"]) for r in await office.rows()] == [("done", 2, "")]
 
 
-async def test_a_job_that_kills_its_workers_dies(office: Office) -> None:
+async def test_a_job_that_kills_its_workers_dies(office: Any) -> None:
     office.offer("mail", attempts=2)
     await office.queue.enqueue("mail")
     take = "select count(*) from journal.take_jobs(array['mail'], 5, 0)"
@@ -231,7 +153,7 @@ async def test_a_job_that_kills_its_workers_dies(office: Office) -> None:
     assert dead["error"] == "its worker was lost"
 
 
-async def test_a_worker_that_leaves_gives_its_jobs_back(office: Office) -> None:
+async def test_a_worker_that_leaves_gives_its_jobs_back(office: Any) -> None:
     office.offer("mail", lambda **_: asyncio.Event().wait())
     await office.queue.enqueue("mail")
     office.play(grace=0.01)
@@ -240,14 +162,14 @@ async def test_a_worker_that_leaves_gives_its_jobs_back(office: Office) -> None:
     assert [(r["state"], r["attempts"]) for r in await office.rows()] == [("waiting", 0)]
 
 
-async def test_a_job_that_takes_too_long_is_a_failure(office: Office) -> None:
+async def test_a_job_that_takes_too_long_is_a_failure(office: Any) -> None:
     office.offer("mail", lambda **_: asyncio.Event().wait(), timeout_seconds=0.01)
     await office.queue.enqueue("mail")
     office.play()
     await office.until("select error = 'TimeoutError: not done within 0.01 seconds' from job")
 
 
-async def test_a_lease_is_renewed_while_the_job_runs(office: Office) -> None:
+async def test_a_lease_is_renewed_while_the_job_runs(office: Any) -> None:
     office.offer("mail", lambda **_: asyncio.Event().wait())
     await office.queue.enqueue("mail")
     office.play(ttl=0.2, grace=0.01)
@@ -256,7 +178,7 @@ async def test_a_lease_is_renewed_while_the_job_runs(office: Office) -> None:
     assert len(office.ran) == 1
 
 
-async def test_a_job_is_part_of_the_transaction_that_asks_for_it(office: Office) -> None:
+async def test_a_job_is_part_of_the_transaction_that_asks_for_it(office: Any) -> None:
     office.offer("mail")
 
     async def changes_its_mind() -> None:
@@ -281,7 +203,7 @@ async def test_a_job_is_part_of_the_transaction_that_asks_for_it(office: Office)
         assert await connection.fetchval("select count(*) from job") == 0
 
 
-async def test_one_key_is_one_job(office: Office) -> None:
+async def test_one_key_is_one_job(office: Any) -> None:
     office.offer("mail")
     first = await office.queue.enqueue("mail", {"n": 1}, key="welcome ann")
     assert await office.queue.enqueue("mail", {"n": 2}, key="welcome ann") == first
@@ -290,7 +212,7 @@ async def test_one_key_is_one_job(office: Office) -> None:
     assert len(await office.rows()) == 3
 
 
-async def test_a_job_for_later_waits(office: Office) -> None:
+async def test_a_job_for_later_waits(office: Any) -> None:
     office.offer("mail")
     await office.queue.enqueue("mail", delay=3600.0)
     take = "select count(*) from journal.take_jobs(array['mail'], 5, 20)"
@@ -299,14 +221,14 @@ async def test_a_job_for_later_waits(office: Office) -> None:
     assert await office.database.pool.fetchval(take) == 1
 
 
-async def test_only_workers_that_know_a_job_take_it(office: Office) -> None:
+async def test_only_workers_that_know_a_job_take_it(office: Any) -> None:
     office.offer("mail")
     await office.queue.enqueue("mail")
     take = "select count(*) from journal.take_jobs(array['other'], 5, 20)"
     assert await office.database.pool.fetchval(take) == 0
 
 
-async def test_jobs_that_are_done_are_forgotten_in_the_end(office: Office) -> None:
+async def test_jobs_that_are_done_are_forgotten_in_the_end(office: Any) -> None:
     office.offer("mail")
     await office.queue.enqueue("mail")
     office.play()
@@ -326,7 +248,7 @@ async def test_jobs_that_are_done_are_forgotten_in_the_end(office: Office) -> No
     ],
 )
 async def test_what_cannot_be_kept_is_refused(
-    name: str, payload: dict[str, Any], why: str, office: Office
+    name: str, payload: dict[str, Any], why: str, office: Any
 ) -> None:
     office.offer("mail")
     with pytest.raises(JobRefused, match=why):

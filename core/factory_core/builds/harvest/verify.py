@@ -28,7 +28,7 @@ __all__ = ["ArchiveUnreadable", "Verification", "verify_tree"]
 
 MOST_BYTES = 1 << 30
 MOST_FILES = 100_000
-_REF = re.compile(rb"^([0-9a-f]{40}) refs/heads/(feat/[^\s]+)$", re.MULTILINE)
+_REF = re.compile(rb"^([0-9a-f]{40}) refs/heads/(feat/[A-Za-z0-9/._-]+)$", re.MULTILINE)
 _PARENT = re.compile(rb"tree [0-9a-f]{40}\nparent ([0-9a-f]{40})\n")
 _OBJECT = re.compile(r"objects/([0-9a-f]{2})/([0-9a-f]{38})\Z")
 

@@ -1,7 +1,8 @@
 -- The studio's ordinary jobs (mail, web hooks, figures). As with builds, the row is the truth and Redis only says "look".
 --
 -- run_at: from then on anybody may take the job. For one that runs it is the end of its lease, so that a lost worker
--- needs no reaper. fence counts the takings; a report under an older one is too late. done rows are kept for a while,
+-- needs no reaper. fence counts the takings; a report under an older one is too late. taken: by which question, so that it
+-- is answered again when its answer was lost. done rows are kept for a while,
 -- because figures are counted from them.
 create table job (
     id uuid primary key,
@@ -18,13 +19,15 @@ create table job (
     error text not null default '',
     created_at timestamptz not null,
     started_at timestamptz,
-    ended_at timestamptz
+    ended_at timestamptz,
+    taken uuid
 ) with (fillfactor = 80);
+create index job_taken on job (taken) where state = 'running';
 create index job_due on job (run_at) where state <> 'done';
 create index job_done on job (ended_at) where state = 'done';
 create unique index job_key on job (org_id, name, key) where key is not null;
 
--- Jobs that used up their attempts. Somebody retries or discards them.
+-- Jobs that used up their attempts. Somebody retries or discards them; until then no other of their key is made.
 create table dead_job (
     id uuid primary key,
     org_id uuid not null,
@@ -34,8 +37,10 @@ create table dead_job (
     attempts integer not null,
     error text not null,
     created_at timestamptz not null,
-    died_at timestamptz not null
+    died_at timestamptz not null,
+    key text
 );
+create index dead_job_key on dead_job (org_id, name, key) where key is not null;
 create index dead_job_of_organisation on dead_job (org_id, died_at desc);
 
 call journal.protect('job');

@@ -18,6 +18,14 @@ language sql volatile as $$
     ) h
 $$;
 
+-- Whether a parent that has ended forbids a task to run, judged as heirs does.
+create function journal.doomed(p_build uuid, p_task text, p_optional boolean) returns boolean
+language sql stable as $$
+    select coalesce(bool_or(p.state in ('failed', 'cancelled', 'quarantined', 'skipped') and (p_optional or not p.optional)), false)
+    from edge e join task p on p.build_id = e.build_id and p.id = e.parent
+    where e.build_id = p_build and e.child = p_task
+$$;
+
 create function journal.settle(p_hits journal.hit[], p_now timestamptz) returns void
 language plpgsql as $$
 declare

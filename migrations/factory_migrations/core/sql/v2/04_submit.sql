@@ -173,12 +173,7 @@ declare
 begin
     select array_agg((p_build, t.id, 0, x.bad)::journal.hit) into v_hits
     from task t
-    cross join lateral (
-        select coalesce(bool_or(p.state in ('failed', 'cancelled', 'quarantined', 'skipped')
-            and (t.optional or not p.optional)), false) as bad
-        from edge e join task p on p.build_id = e.build_id and p.id = e.parent
-        where e.build_id = p_build and e.child = t.id
-    ) x
+    cross join lateral (select journal.doomed(p_build, t.id, t.optional) as bad) x
     where t.build_id = p_build and t.parent = p_parent and t.state = 'waiting' and (t.need = 0 or x.bad);
     perform journal.settle(v_hits, p_now);
 end $$;

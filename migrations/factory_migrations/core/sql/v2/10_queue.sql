@@ -1,14 +1,24 @@
 -- Ordinary jobs, dead letters, and what is remembered of workers. The jobs' functions lock neither builds nor workers.
 
 -- Takes up to p_want due jobs of these names, each for p_ttl seconds. One whose worker was lost in its last attempt is
--- dead.
-create function journal.take_jobs(p_names text[], p_want integer, p_ttl double precision) returns setof job
+-- dead. p_token: whose answer was lost asks again with the same, and is given what it has taken.
+create function journal.take_jobs(p_names text[], p_want integer, p_ttl double precision, p_token uuid default null)
+returns setof job
 language plpgsql as $$
 #variable_conflict use_column
 declare
     v_now timestamptz := factory_now();
     v_id uuid[];
 begin
+    if p_token is not null then
+        -- The first asking may still be under way.
+        perform pg_advisory_xact_lock(hashtextextended(p_token::text, 0));
+        return query
+        update job set run_at = v_now + p_ttl * interval '1 second' where taken = p_token and state = 'running' returning *;
+        if found then
+            return;
+        end if;
+    end if;
     select array_agg(d.id) into v_id from (
         select id from job where state <> 'done' and run_at <= v_now and name = any (p_names)
         order by run_at limit p_want for update skip locked
@@ -19,12 +29,12 @@ begin
     with spent as (
         delete from job where id = any (v_id) and attempts >= max_attempts returning *
     )
-    insert into dead_job (id, org_id, queue, name, payload, attempts, error, created_at, died_at)
-    select id, org_id, queue, name, payload, attempts, trim('; ' from error || '; its worker was lost'), created_at, v_now
+    insert into dead_job (id, org_id, queue, name, payload, key, attempts, error, created_at, died_at)
+    select id, org_id, queue, name, payload, key, attempts, trim('; ' from error || '; its worker was lost'), created_at, v_now
     from spent;
     return query
     update job set state = 'running', fence = fence + 1, attempts = attempts + 1, started_at = v_now,
-        run_at = v_now + p_ttl * interval '1 second'
+        run_at = v_now + p_ttl * interval '1 second', taken = p_token
     where id = any (v_id) returning *;
 end $$;
 
@@ -64,10 +74,10 @@ begin
         from ended e where j.id = e.id and not e.dead
     ), buried as (
         delete from job j using ended e where j.id = e.id and e.dead
-        returning j.id, j.org_id, j.queue, j.name, j.payload, j.attempts, e.error, j.created_at
+        returning j.id, j.org_id, j.queue, j.name, j.payload, j.key, j.attempts, e.error, j.created_at
     )
-    insert into dead_job (id, org_id, queue, name, payload, attempts, error, created_at, died_at)
-    select id, org_id, queue, name, payload, attempts, error, created_at, v_now from buried;
+    insert into dead_job (id, org_id, queue, name, payload, key, attempts, error, created_at, died_at)
+    select id, org_id, queue, name, payload, key, attempts, error, created_at, v_now from buried;
 end $$;
 
 -- Forgets up to a thousand jobs that were done p_keep seconds ago.
@@ -82,17 +92,18 @@ language sql volatile as $$
     select count(*)::integer from gone
 $$;
 
--- A dead job starts over. p_org null: whoever's it is. False: there is no such dead job.
+-- A dead job starts over, unless one of its key was made while it died: then that one is it. p_org null: whoever's it is.
+-- False: there is no such dead job.
 create function journal.revive_job(p_org uuid, p_id uuid) returns boolean
 language sql volatile as $$
     with risen as (
         delete from dead_job where id = p_id and (p_org is null or org_id = p_org) returning *
     ), again as (
-        insert into job (id, org_id, queue, name, payload, max_attempts, run_at, created_at)
-        select id, org_id, queue, name, payload, attempts, factory_now(), created_at from risen
-        returning 1
+        insert into job (id, org_id, queue, name, payload, key, max_attempts, run_at, created_at)
+        select id, org_id, queue, name, payload, key, attempts, factory_now(), created_at from risen
+        on conflict (org_id, name, key) where key is not null do nothing
     )
-    select exists (select from again)
+    select exists (select from risen)
 $$;
 
 create function journal.discard_job(p_org uuid, p_id uuid) returns boolean
