@@ -66,20 +66,47 @@ def measure_start(home: Path) -> dict[str, float]:
 
 
 def measure_build(home: Path, out: Path) -> dict[str, float]:
-    """The example of the README: first with everything to do, then with all of it remembered."""
+    """The example of the README: first with everything to do, then with all of it remembered, then with a field more in
+    one entity, then with one entity more."""
     environment = {**os.environ, "FACTORY_HOME": str(home)}
-    build = [*STUDIO, "build", str(ROOT / "examples/taskboard.yaml"), "--out", str(out)]
     subprocess.run([*STUDIO, "toolchain", "fetch"], env=environment, check=True, stdout=subprocess.DEVNULL)
     figures: dict[str, float] = {}
-    for name in ("full", "remembered"):
+    for name, spec in specs().items():
+        path = out.with_suffix(".yaml")
+        path.write_text(spec)
         began = time.perf_counter()
+        build = [*STUDIO, "build", str(path), "--out", str(out)]
         subprocess.run(build, env=environment, check=True, stdout=subprocess.DEVNULL)
         figures[f"{name}.seconds"] = time.perf_counter() - began
+        report = (out / "BUILD_REPORT.json").read_bytes()
+        figures[f"{name}.tasks"] = tasks_run(report)
         if name == "full":
-            figures.update(stages((out / "BUILD_REPORT.json").read_bytes()))
+            figures.update(stages(report))
+        else:
+            figures[f"{name}.ratio"] = figures[f"{name}.seconds"] / figures["full.seconds"]
     supervisor.stop(home)
-    figures["remembered.ratio"] = figures["remembered.seconds"] / figures["full.seconds"]
     return figures
+
+
+def specs() -> dict[str, str]:
+    """The specification as it is, twice, and two edits of it. Each edit is one that was not built before."""
+    spec = (ROOT / "examples/taskboard.yaml").read_text()
+    field, entity = "archived: bool = false", "  Label: {name: text unique}"
+    if field not in spec or entity not in spec:
+        raise SystemExit("examples/taskboard.yaml was changed: change the edits of tests/load/bench.py too")
+    return {
+        "full": spec,
+        "remembered": spec,
+        "one_field": spec.replace(field, f"{field}\n    note: text(1..200)?"),
+        "one_entity": spec.replace(entity, f"{entity}\n  Milestone: {{name: text(1..40)}}"),
+    }
+
+
+def tasks_run(report: bytes) -> float:
+    """How many tasks an agent did, rather than the memo."""
+    run = json.loads(report)["run"]
+    remembered = {row["task"] for row in run["reused"] if not row["pieces"]}
+    return float(len(run["task_seconds"].keys() - remembered))
 
 
 def stages(report: bytes) -> dict[str, float]:
