@@ -10,6 +10,7 @@ from litestar import Controller, HttpMethod, Response, route
 from litestar.di import NamedDependency
 from litestar.params import FromPath, HeaderParameter, QueryParameter
 
+from factory_api.answers import IN_PART, UNCHANGED, problems
 from factory_api.errors import RangeUnfit
 from factory_api.service import BuildDesk
 
@@ -38,6 +39,7 @@ class ArtifactRoutes(Controller):
         http_method=[HttpMethod.GET, HttpMethod.HEAD],
         summary="Download what was built",
         media_type="application/octet-stream",
+        responses={**IN_PART, **UNCHANGED, **problems(404, 416)},
     )
     async def download(
         self,

@@ -14,6 +14,7 @@ from litestar.handlers import BaseRouteHandler
 from litestar.openapi.spec import Example
 from litestar.params import BodyKwarg, FromPath, HeaderParameter, QueryParameter
 
+from factory_api.answers import AS_BEFORE, UNCHANGED, problems
 from factory_api.errors import NoJson
 from factory_api.schemas import (
     EXAMPLE_ORDER,
@@ -69,7 +70,12 @@ class BuildRoutes(Controller):
     path = "/builds"
     tags = ("builds",)
 
-    @post("/", summary="Start a build", guards=[require_json])
+    @post(
+        "/",
+        summary="Start a build",
+        guards=[require_json],
+        responses={**AS_BEFORE, **problems(409, 415, 429)},
+    )
     async def create(self, data: Order, desk: Desk, key: Key = "") -> Response[BuildView]:
         """201 and the new build, or 200 and the one that the same Idempotency-Key started before."""
         build, created = await desk.order(data, key=key)
@@ -79,12 +85,18 @@ class BuildRoutes(Controller):
             headers={"Location": f"/api/v1/builds/{build}"},
         )
 
-    @post("/estimate", status_code=200, summary="Say what a build would do again", guards=[require_json])
+    @post(
+        "/estimate",
+        status_code=200,
+        summary="Say what a build would do again",
+        guards=[require_json],
+        responses=problems(404, 415),
+    )
     async def estimate(self, data: Order, desk: Desk, since: Since = None) -> Estimate:
         """What changed since the project's newest build, and the tasks that nothing is remembered for. Starts nothing."""
         return await desk.estimate(data, since)
 
-    @get("/", summary="List builds")
+    @get("/", summary="List builds", responses=problems())
     async def index(
         self,
         desk: Desk,
@@ -105,7 +117,7 @@ class BuildRoutes(Controller):
             )
         )
 
-    @get("/{build:uuid}", summary="Look at a build")
+    @get("/{build:uuid}", summary="Look at a build", responses={**UNCHANGED, **problems(404)})
     async def show(
         self, build: FromPath[UUID], desk: Desk, known: Known = None
     ) -> Response[BuildDetails | None]:
@@ -119,17 +131,22 @@ class BuildRoutes(Controller):
         details = BuildDetails(build=BuildView.of(row), counts=dict(sorted(counts.items())), tasks=tasks)
         return Response(details, headers=headers)
 
-    @post("/{build:uuid}/cancel", status_code=202, summary="Cancel a build")
+    @post("/{build:uuid}/cancel", status_code=202, summary="Cancel a build", responses=problems(404, 409))
     async def cancel(self, build: FromPath[UUID], desk: Desk) -> BuildView:
         """Tasks that run are stopped; what is finished is kept. Cancelling twice is no error."""
         return BuildView.of(await desk.cancel(build))
 
-    @delete("/{build:uuid}", status_code=202, summary="Cancel a build (alias)")
+    @delete("/{build:uuid}", status_code=202, summary="Cancel a build (alias)", responses=problems(404, 409))
     async def remove(self, build: FromPath[UUID], desk: Desk) -> BuildView:
         """The same as ``POST …/cancel``."""
         return BuildView.of(await desk.cancel(build))
 
-    @get("/{build:uuid}/report", summary="Read the report", media_type="application/json")
+    @get(
+        "/{build:uuid}/report",
+        summary="Read the report",
+        media_type="application/json",
+        responses=problems(404),
+    )
     async def report(self, build: FromPath[UUID], desk: Desk) -> Response[bytes]:
         """What was asked, what was made, and what proves it."""
         _, content = await desk.artifact(build, "report.json")

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from uuid import UUID
-
-from factory_core.contracts.events import BuildState
 from factory_core.errors import EnvironmentUnfit, FactoryError
 
 
@@ -13,17 +10,6 @@ class NoDatabase(EnvironmentUnfit):
 
     def __init__(self) -> None:
         super().__init__("There is no database. Set FACTORY_DATABASE_URL or install factory-plugin-embedded.")
-
-
-class BuildEnded(FactoryError):
-    """A build that is over cannot be cancelled."""
-
-    status = 409
-
-    def __init__(self, build: UUID, state: BuildState) -> None:
-        self.build = build
-        self.state = state
-        super().__init__(f"Build {build} has {state} already; there is nothing to cancel.")
 
 
 class NoJson(FactoryError):

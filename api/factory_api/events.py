@@ -15,6 +15,7 @@ from litestar.di import NamedDependency
 from litestar.params import FromPath, HeaderParameter, QueryParameter
 from litestar.response import ServerSentEvent, ServerSentEventMessage
 
+from factory_api.answers import OVER, problems
 from factory_api.schemas import EventPage
 from factory_api.service import BuildDesk
 from factory_core.contracts.events import ENDED
@@ -38,7 +39,7 @@ class EventRoutes(Controller):
     path = "/builds"
     tags = ("events",)
 
-    @get("/{build:uuid}/events", summary="Follow a build")
+    @get("/{build:uuid}/events", summary="Follow a build", responses={**OVER, **problems(404)})
     async def events(
         self,
         build: FromPath[UUID],

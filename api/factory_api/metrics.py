@@ -19,6 +19,7 @@ from prometheus_client.exposition import choose_encoder
 from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
+from factory_api.answers import problems
 from factory_api.errors import MetricsForbidden, NoDatabase
 from factory_core.builds.figures import (
     BuildFigures,
@@ -59,7 +60,13 @@ QUEUE = {
 def make_metrics(token: Secret | None) -> HTTPRouteHandler:
     """The route; ``token`` is what a reader has to send."""
 
-    @get("/metrics", tags=["queue"], summary="Read the metrics", media_type="text/plain")
+    @get(
+        "/metrics",
+        tags=["queue"],
+        summary="Read the metrics",
+        media_type="text/plain",
+        responses=problems(403),
+    )
     async def metrics(
         request: Asked, studio: NamedDependency[Studio], database: NamedDependency[Database | None]
     ) -> Response[bytes]:

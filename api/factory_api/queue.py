@@ -12,6 +12,7 @@ from litestar.openapi.spec import Example
 from litestar.params import BodyKwarg, QueryParameter
 from msgspec import Meta, Struct
 
+from factory_api.answers import problems
 from factory_api.builds import require_json
 from factory_api.errors import NoDatabase
 from factory_core.builds.deadletters import DeadLetter, DeadLetters
@@ -57,7 +58,7 @@ class QueueRoutes(Controller):
     path = "/queue"
     tags = ("queue",)
 
-    @get("/", summary="See how the queues do")
+    @get("/", summary="See how the queues do", responses=problems())
     async def status(
         self,
         studio: NamedDependency[Studio],
@@ -72,7 +73,7 @@ class QueueRoutes(Controller):
                 queues=await queue_figures(ours, names), workers=await worker_figures(opened.pool, ours)
             )
 
-    @get("/dead", summary="List dead letters")
+    @get("/dead", summary="List dead letters", responses=problems())
     async def dead(
         self,
         database: NamedDependency[Database | None],
@@ -84,7 +85,13 @@ class QueueRoutes(Controller):
         async with opened.tenant_transaction(organisation) as ours:
             return await DeadLetters(opened.pool, ours, organisation).newest(limit=limit)
 
-    @post("/dead/retry", status_code=200, summary="Retry a dead letter", guards=[require_json])
+    @post(
+        "/dead/retry",
+        status_code=200,
+        summary="Retry a dead letter",
+        guards=[require_json],
+        responses=problems(404, 409, 415),
+    )
     async def retry(
         self, data: Chosen, database: NamedDependency[Database | None], organisation: NamedDependency[UUID]
     ) -> Answered:
@@ -93,7 +100,13 @@ class QueueRoutes(Controller):
         await DeadLetters(pool, pool, organisation).retry(data.id, by="the API")
         return Answered(id=data.id, done="retried")
 
-    @post("/dead/discard", status_code=200, summary="Discard a dead letter", guards=[require_json])
+    @post(
+        "/dead/discard",
+        status_code=200,
+        summary="Discard a dead letter",
+        guards=[require_json],
+        responses=problems(404, 409, 415),
+    )
     async def discard(
         self, data: Chosen, database: NamedDependency[Database | None], organisation: NamedDependency[UUID]
     ) -> Answered:

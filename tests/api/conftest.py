@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import re
 from collections.abc import AsyncIterator, Awaitable, Callable
 from importlib.metadata import entry_points
 from pathlib import Path
@@ -41,8 +42,53 @@ async def studio(home: Path, database: str, valkey_url: str) -> Studio:
 async def client(studio: Studio) -> AsyncIterator[httpx.AsyncClient]:
     app = create_app(studio)
     transport = httpx.ASGITransport(app=RequestLog(app))
-    async with app.lifespan(), httpx.AsyncClient(transport=transport, base_url="http://studio") as client:
+    documented = Documented(app.openapi_schema.to_schema())
+    async with (
+        app.lifespan(),
+        httpx.AsyncClient(
+            transport=transport, base_url="http://studio", event_hooks={"response": [documented.check]}
+        ) as client,
+    ):
         yield client
+
+
+NEGOTIATED = {
+    "application/gzip",
+    "application/openmetrics-text",
+    "application/zip",
+    "text/event-stream",
+}
+"""What comes instead of the documented kind when it is asked for."""
+
+
+class Documented:
+    """Every answer that a test of the API gets is one that the API's documentation names."""
+
+    def __init__(self, schema: dict[str, Any]) -> None:
+        self._schema = schema
+        self._paths = [
+            (re.compile(re.sub(r"{\w+}", "[0-9a-f-]{36}", path)), operations)
+            for path, operations in schema["paths"].items()
+        ]
+
+    def operation(self, request: httpx.Request) -> dict[str, Any] | None:
+        """What is documented of the call; None for a path or method that is not there."""
+        for path, operations in self._paths:
+            if path.fullmatch(request.url.path):
+                return operations.get(request.method.lower())
+        return None
+
+    async def check(self, response: httpx.Response) -> None:
+        """Fail when the status, or the kind of content it comes with, is not documented."""
+        operation = self.operation(response.request)
+        if operation is None:
+            assert response.is_redirect or response.status_code in (200, 404, 405)
+            return
+        said = operation["responses"].get(str(response.status_code))
+        assert said is not None, f"{response.request.method} {response.url} answers {response.status_code}"
+        kind = response.headers.get("content-type", "").partition(";")[0]
+        if kind and kind not in NEGOTIATED:
+            assert kind in said.get("content", {kind: None}), (response.url, response.status_code, kind)
 
 
 @pytest.fixture

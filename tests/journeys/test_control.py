@@ -16,6 +16,8 @@ from factory_core.kernel import supervisor
 
 pytestmark = pytest.mark.xdist_group("control")
 
+ENOUGH = 4
+"""So many tasks are done when the blow falls."""
 SPEC = """\
 project: {name: Held}
 entities:
@@ -64,12 +66,36 @@ def dones(told: list[dict[str, Any]]) -> Counter[str]:
     return Counter(event["task"] for event in told if event["kind"] == "task.done")
 
 
+def ran_again(told: list[dict[str, Any]]) -> list[str]:
+    """Tasks that were started after they were done, though nothing had reset them."""
+    over: set[str] = set()
+    again: list[str] = []
+    for event in told:
+        match event["kind"]:
+            case "task.done":
+                over.add(event["task"])
+            case "task.reset" | "task.removed":
+                over.discard(event["task"])
+            case "task.started" if event["task"] in over:
+                again.append(event["task"])
+            case _:
+                pass
+    return again
+
+
+def until(home: Any, build: str, state: str, count: int) -> None:
+    """Return once so many of its tasks are in that state."""
+    while states(home, build)[state] < count:
+        assert ask(home, "show", build)["build"]["state"] in ("queued", "planning", "running")
+
+
 def test_a_paused_build_survives_the_loss_of_everything_and_is_resumed_retried_and_forked(
     home: Any, tmp_path: Path
 ) -> None:
     spec = tmp_path / "spec.yaml"
     spec.write_text(SPEC)
     build = json.loads(home.run("build", spec, "--detach", "--json").stdout)["build"]
+    until(home, build, "done", ENOUGH)
     assert ask(home, "pause", build, "--reason", "lunch")["state"] == "paused"
     kill_everything(home)
     shown = home.run("builds", "show", build).stdout
@@ -77,13 +103,21 @@ def test_a_paused_build_survives_the_loss_of_everything_and_is_resumed_retried_a
     assert "lunch" in shown
     assert f"studio builds resume {build}" in shown
     before = states(home, build)
-    assert sum(before.values()) > before["done"]
+    assert sum(before.values()) > before["done"] >= ENOUGH
     assert ask(home, "resume", build)["state"] in ("queued", "planning", "running")
     followed = home.run("builds", "attach", build, "--out", tmp_path / "out", "--json")
     assert followed.returncode == 0, followed.stderr
     told = events(followed.stdout)
     assert [event["seq"] for event in told] == list(range(1, len(told) + 1))
     assert max(dones(told).values()) == 1
+    assert ran_again(told) == []
+    assert [event["body"]["reason"] for event in told if event["kind"] == "build.paused"] == ["lunch"]
+    assert told == events(home.run("builds", "logs", build, "--json").stdout)
+    logged = home.run("builds", "logs", build, "--task", "audit").stdout
+    assert "passed  audit: 0 secrets (limit 0 secrets)" in logged
+    assert len(logged.splitlines()) < len(told)
+    refused = home.run("builds", "cancel", build)
+    assert (refused.returncode, "has passed already" in refused.stderr) == (1, True)
 
     refused = home.run("builds", "retry", build)
     assert (refused.returncode, "fork it" in refused.stderr) == (1, True)
@@ -109,9 +143,12 @@ def test_a_retry_survives_its_worker(home: Any, tmp_path: Path) -> None:
     spec = tmp_path / "spec.yaml"
     spec.write_text(SPEC.replace("Held", "Again"))
     build = json.loads(home.run("build", spec, "--detach", "--json").stdout)["build"]
+    until(home, build, "done", ENOUGH)
+    assert home.run("builds", "cancel", build).returncode == 0
     assert home.run("builds", "cancel", build).returncode == 0
     assert home.run("builds", "attach", build, "--out", tmp_path / "out").returncode == 3
     assert ask(home, "retry", build)["state"] in ("queued", "planning", "running")
+    until(home, build, "running", 1)
     state = supervisor.status(home.home)
     assert state is not None
     os.kill(state.children["worker"], signal.SIGKILL)
@@ -125,6 +162,8 @@ def test_a_retry_survives_its_worker(home: Any, tmp_path: Path) -> None:
     ]
     fences = [(event["task"], event["fence"]) for event in told if event["kind"] == "task.started"]
     assert len(set(fences)) == len(fences)
+    assert ran_again(told) == []
+    assert dones(told)["plan"] == 1
 
 
 @pytest.mark.parametrize(
@@ -133,6 +172,9 @@ def test_a_retry_survives_its_worker(home: Any, tmp_path: Path) -> None:
         (("pause", "no-id"), "not the id of a build"),
         (("retry", "01990000-0000-7000-8000-000000000000"), "There is no build"),
         (("fork", "01990000-0000-7000-8000-000000000000", "--param", "x"), "NAME=VALUE"),
+        (("cancel", "01990000-0000-7000-8000-000000000000"), "There is no build"),
+        (("logs", "01990000-0000-7000-8000-000000000000"), "There is no build"),
+        (("logs", "01990000-0000-7000-8000-000000000000", "--task", "x"), "There is no build"),
     ],
 )
 def test_what_is_wrong_is_said(home: Any, words: tuple[str, ...], told: str) -> None:

@@ -62,7 +62,8 @@ class NotDead(FactoryError):
     def __init__(self, letter: str) -> None:
         self.letter = letter
         super().__init__(
-            f"Task {letter} is not quarantined; somebody may have retried or discarded it already."
+            f"Task {letter} is not quarantined; somebody may have retried or discarded it already. Tasks that ended "
+            "otherwise run again with 'studio builds retry'."
         )
 
 

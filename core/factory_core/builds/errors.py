@@ -8,6 +8,7 @@ from factory_core.contracts.events import BuildState
 from factory_core.errors import FactoryError
 
 __all__ = [
+    "BuildEnded",
     "BuildMissing",
     "BuildUnready",
     "IdempotencyConflict",
@@ -38,6 +39,17 @@ class BuildMissing(FactoryError):
     def __init__(self, build: UUID) -> None:
         self.build = build
         super().__init__(f"There is no build {build}. List the builds to see which there are.")
+
+
+class BuildEnded(FactoryError):
+    """A build that has passed or failed cannot be cancelled."""
+
+    status = 409
+
+    def __init__(self, build: UUID, state: BuildState) -> None:
+        self.build = build
+        self.state = state
+        super().__init__(f"Build {build} has {state.value} already; there is nothing to cancel.")
 
 
 class BuildUnready(FactoryError):

@@ -18,6 +18,7 @@ from factory_core.builds.control import ForkOrder
 from factory_core.builds.delivery import DELIVERY_AGENT, ArtifactRef, spec_file_name
 from factory_core.builds.estimate import Changes, Estimate, changes_between
 from factory_core.builds.foresight import foresee
+from factory_core.builds.errors import TaskMissing
 from factory_core.builds.ids import uuid7
 from factory_core.builds.journal import BuildRow, Journal, ResultRow, Submission, Submitted, TaskRow
 from factory_core.builds.knowledge import BuildKnowledge, ancestors
@@ -254,6 +255,13 @@ class BuildService:
         """The tasks that ended badly, first cause first."""
         rows = await self._journal.results(org, build)
         return tuple(row for row in rows if row.state in (TaskState.FAILED, TaskState.QUARANTINED))
+
+    async def result(self, org: UUID, build: UUID, task: str) -> ResultRow:
+        """What a task left so far. Raises BuildMissing, TaskMissing."""
+        await self._journal.build(org, build)
+        for row in await self._journal.results(org, build, (task,)):
+            return row
+        raise TaskMissing(build, task)
 
     async def cancel(self, org: UUID, build: UUID) -> bool:
         """Stop it; false when it had ended. Raises BuildMissing."""

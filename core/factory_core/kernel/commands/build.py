@@ -109,7 +109,7 @@ def _exit_code(ending: Ending, *, strict: bool) -> int:
 
 @click.group()
 def builds() -> None:
-    """List, show and follow builds; pause, cancel, retry, fork and compare them."""
+    """List, show, follow and read builds; pause, cancel, retry, fork and compare them."""
 
 
 for command in CONTROL:
@@ -153,11 +153,13 @@ def attach_build(build_id: str, out: Path | None, as_json: bool) -> None:
     sys.exit(ending.exit_code)
 
 
-@builds.command("cancel")
+@builds.command("logs")
 @click.argument("build_id", metavar="BUILD")
-def cancel_build(build_id: str) -> None:
-    """Stop a build; what it finished stays remembered."""
-    from factory_core.kernel.commands.build_lists import stop_build
+@click.option("--task", default="", help="Only this task's events, and what it left: gates, findings.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object a line.")
+def log_build(build_id: str, task: str, as_json: bool) -> None:
+    """Show what happened in a build so far, event by event; archived ones, too."""
+    from factory_core.kernel.commands.build_logs import print_logs
 
     identity = identify(build_id)
-    attached(lambda studio: stop_build(studio, identity))
+    attached(lambda studio: print_logs(studio, identity, task=task, as_json=as_json))

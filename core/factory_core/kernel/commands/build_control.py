@@ -1,4 +1,4 @@
-"""``studio builds pause|resume|retry|fork|compare``: deciding about builds."""
+"""``studio builds cancel|pause|resume|retry|fork|compare``: deciding about builds."""
 
 # pyright: reportUnknownMemberType=false
 # rich-click types the parameters of its decorators loosely.
@@ -37,6 +37,21 @@ class ParamWrong(FactoryError):
 
     def __init__(self, text: str) -> None:
         super().__init__(f"{text!r} is not a parameter of a task. Write --param NAME=VALUE.")
+
+
+@click.command("cancel")
+@_build
+@_as_json
+def cancel(build_id: str, as_json: bool) -> None:
+    """Stop a build; what it finished stays remembered."""
+    identity = identify(build_id)
+    _act(
+        identity,
+        lambda service, org: _stop(service, org, identity),
+        f"Build {identity} is cancelled, or will be as soon as what runs has stopped. "
+        f"Run it again: studio builds retry {identity}",
+        as_json=as_json,
+    )
 
 
 @click.command("pause")
@@ -170,6 +185,18 @@ def _fork(studio: Studio, order: Fork, *, as_json: bool) -> None:
     click.echo(f"Build {identity} is a fork of {order.source}. {planned}. Follow it: {follow}")
 
 
+async def _stop(service: BuildService, org: UUID, identity: UUID) -> bool:
+    """Raises BuildEnded for a build that passed or failed; once cancelled, cancelling is no error."""
+    from factory_core.builds.errors import BuildEnded
+    from factory_core.contracts.events import BuildState
+
+    stopped = await service.cancel(org, identity)
+    row = await service.get(org, identity)
+    if row.state in (BuildState.PASSED, BuildState.FAILED):
+        raise BuildEnded(identity, row.state)
+    return stopped
+
+
 def _act(
     identity: UUID,
     ask: Callable[[BuildService, UUID], Awaitable[bool]],
@@ -202,5 +229,5 @@ async def _asked(
         return await service.get(LOCAL_ORGANISATION, identity)
 
 
-CONTROL = (pause, resume, retry, fork, compare)
+CONTROL = (cancel, pause, resume, retry, fork, compare)
 """The commands, for the group ``builds``."""

@@ -1,4 +1,4 @@
-"""Printing builds: the newest ones, one of them, and stopping one."""
+"""Printing builds: the newest ones, and one of them."""
 
 from __future__ import annotations
 
@@ -18,8 +18,18 @@ from factory_core.kernel.boot import Studio
 from factory_core.kernel.database import LOCAL_ORGANISATION
 from factory_core.kernel.office import open_service
 
+__all__ = ["print_build", "print_builds"]
+
 HELD = frozenset({BuildState.PAUSED, BuildState.HALTED})
-__all__ = ["print_build", "print_builds", "stop_build"]
+_AGAIN = "What happened: studio builds logs {id}. Run it again: studio builds retry {id}"
+_NEXT = {
+    BuildState.PASSED: "Fetch what it made: studio builds attach {id} --out FOLDER",
+    BuildState.FAILED: _AGAIN,
+    BuildState.CANCELLED: _AGAIN,
+    BuildState.PAUSED: "Go on: studio builds resume {id}",
+    BuildState.HALTED: "Go on: studio builds resume {id} --decision approve|reject",
+}
+"""What a person would do next; any other state: follow it."""
 
 
 def print_builds(studio: Studio, *, as_json: bool, limit: int) -> None:
@@ -57,6 +67,7 @@ def print_build(studio: Studio, identity: UUID, *, as_json: bool) -> None:
     console = Console()
     console.print(Text(f"{row.options.get('project', '')}  {row.id}  {row.state.value}", style="bold"))
     _print_standing(console, row)
+    console.print(Text(_times(row)))
     phases: dict[str, Counter[str]] = {}
     for task in tasks:
         phases.setdefault(task.phase, Counter())[task.state.value] += 1
@@ -67,24 +78,20 @@ def print_build(studio: Studio, identity: UUID, *, as_json: bool) -> None:
     for task in tasks:
         if task.reason and task.state.value in ("failed", "quarantined"):
             console.print(Text(f"{task.id}: {task.reason}", style="red"))
+    console.print(Text(_NEXT.get(row.state, f"Follow it: studio builds attach {row.id}").format(id=row.id)))
 
 
 def _print_standing(console: Console, row: BuildRow) -> None:
-    """Where it comes from, and what it waits for."""
+    """Where it comes from, and why it stands or ended as it did."""
     if source := row.options.get("forked_from"):
         console.print(Text(f"a fork of {source}"))
-    if row.state in HELD:
+    if row.reason:
         console.print(Text(row.reason, style="yellow"))
-        answer = " --decision approve|reject" if row.state is BuildState.HALTED else ""
-        console.print(Text(f"Go on: studio builds resume {row.id}{answer}"))
 
 
-def stop_build(studio: Studio, identity: UUID) -> None:
-    """Ask for its end."""
-
-    async def stop() -> bool:
-        async with open_service(studio) as service:
-            return await service.cancel(LOCAL_ORGANISATION, identity)
-
-    stopped = asyncio.run(stop())
-    click.echo(f"Build {identity} is being cancelled." if stopped else f"Build {identity} had ended already.")
+def _times(row: BuildRow) -> str:
+    started = f"started {row.created_at:%Y-%m-%d %H:%M:%S} UTC"
+    if row.ended_at is not None:
+        seconds = (row.ended_at - row.created_at).total_seconds()
+        return f"{started}, ended {row.ended_at:%Y-%m-%d %H:%M:%S} after {seconds:.1f} s"
+    return f"{started}, has until {row.deadline_at:%Y-%m-%d %H:%M:%S}" if row.deadline_at else started
