@@ -56,7 +56,8 @@ class NewFork(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
 
 class BuildView(Struct, frozen=True, kw_only=True):
-    """A build at a glance. ``last_event`` is where an event stream that starts now begins."""
+    """A build at a glance. ``last_event`` is where an event stream that starts now begins. ``budget_nano_usd`` is what the
+    specification lets it spend (1e-9 USD); nothing is spent as yet, since no task calls a model."""
 
     id: UUID
     name: str
@@ -71,6 +72,7 @@ class BuildView(Struct, frozen=True, kw_only=True):
     created_at: datetime
     deadline_at: datetime | None
     ended_at: datetime | None
+    budget_nano_usd: int | None
 
     @classmethod
     def of(cls, row: BuildRow) -> BuildView:
@@ -89,6 +91,7 @@ class BuildView(Struct, frozen=True, kw_only=True):
             created_at=row.created_at,
             deadline_at=row.deadline_at,
             ended_at=row.ended_at,
+            budget_nano_usd=row.options.get("budget_nano_usd"),
         )
 
 

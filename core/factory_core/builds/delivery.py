@@ -120,7 +120,7 @@ class Delivery:
         except FactoryError as error:  # a failed build leaves its report, however it failed
             failure = FailureRow(task="deliver", reason=str(error))
             report = replace(report, passed=False, failures=(*report.failures, failure))
-        beside = with_run(report, await self._run_facts(org, build, records, tasks))
+        beside = with_run(report, await self._run_facts(org, build, known, records, tasks))
         files.append(("report.json", REPORT_JSON, report_json(beside)))
         files.append(("report.md", REPORT_MARKDOWN, report_markdown(beside)))
         artifacts = {kind: await self._keep(build, name, content) for kind, name, content in files}
@@ -198,7 +198,12 @@ class Delivery:
         )
 
     async def _run_facts(
-        self, org: UUID, build: UUID, records: dict[str, TaskRecord], tasks: Sequence[TaskRow]
+        self,
+        org: UUID,
+        build: UUID,
+        known: BuildKnowledge,
+        records: dict[str, TaskRecord],
+        tasks: Sequence[TaskRow],
     ) -> RunFacts:
         row = await self._journal.build(org, build)
         now = datetime.now(UTC)
@@ -215,6 +220,7 @@ class Delivery:
             log_tail=tuple(_last_words(records.values())),
             reused=tuple(_reused(str(build), records)),
             phase_seconds=_phases(row.created_at, tasks),
+            budget_nano_usd=known.blueprint.constraints.budget_nano_usd,
         )
 
     async def _keep(self, build: UUID, name: str, content: bytes) -> ArtifactRef:

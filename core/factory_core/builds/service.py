@@ -37,6 +37,7 @@ from factory_core.specs import Problem, read
 __all__ = [
     "ArtifactMissing",
     "ArtifactRef",
+    "BudgetTooSmall",
     "BuildOrder",
     "BuildService",
     "Fork",
@@ -78,6 +79,21 @@ class ArtifactMissing(FactoryError):
         super().__init__(
             f"Build {build} ({state}) has no {name}. A build that failed leaves its report and no archive; "
             "one that runs leaves nothing yet."
+        )
+
+
+class BudgetTooSmall(FactoryError):
+    """The plan is quoted at more than the specification lets the build spend, so nothing was started."""
+
+    status = 422
+    exit_code = 2
+
+    def __init__(self, quoted_nano_usd: int, budget_nano_usd: int) -> None:
+        self.quoted_nano_usd = quoted_nano_usd
+        self.budget_nano_usd = budget_nano_usd
+        super().__init__(
+            f"The build is quoted at ${quoted_nano_usd / 1e9:.4f}, its budget is ${budget_nano_usd / 1e9:.4f}. "
+            "Raise constraints.budget, or ask for less."
         )
 
 
@@ -155,10 +171,13 @@ class BuildService:
     ) -> Started:
         """Check the specification, quote the build and submit it. ``options`` are kept with it.
 
-        Raises SpecRejected, TemplateMissing, PlanError, IdempotencyConflict, QueueFull."""
+        Raises SpecRejected, TemplateMissing, PlanError, BudgetTooSmall, IdempotencyConflict, QueueFull."""
         order = replace(order, name=spec_file_name(order.name))  # what a journal in JSON can keep
         known, cap = self._planned(order)
         blueprint = known.blueprint
+        budget, quoted = blueprint.constraints.budget_nano_usd, known.plan.quote.nano_usd
+        if budget is not None and quoted > budget:
+            raise BudgetTooSmall(quoted, budget)
         spec = await self._blobs.put(order.spec)
         submitted = await self._journal.submit(
             Submission(
@@ -169,6 +188,7 @@ class BuildService:
                     **(options or {}),
                     "project": blueprint.project.name,
                     "slug": blueprint.project.slug,
+                    **({} if budget is None else {"budget_nano_usd": budget}),
                 },
                 params={
                     "spec": spec,

@@ -56,6 +56,20 @@ class TestForm:
             document["plan"]
         )
 
+    def test_what_was_spent_of_the_budget_is_told(self, evidence: Callable[..., Evidence]) -> None:
+        report = make_report(evidence())
+        nothing = "nothing was spent: no task called a model"
+        for run, told in (
+            (RUN, f"| cost | {nothing} |"),
+            (replace(RUN, budget_nano_usd=5 * 10**9), f"| cost | {nothing}; the budget is $5.00 |"),
+            (
+                replace(RUN, nano_usd=10**9, budget_nano_usd=5 * 10**9),
+                "| cost | $1.0000; the budget is $5.00 |",
+            ),
+        ):
+            text = report_markdown(with_run(report, run)).replace("\\", "")
+            assert told in (text.decode() if isinstance(text, bytes) else text)
+
     def test_only_the_copy_beside_the_archive_tells_of_the_run(
         self, evidence: Callable[..., Evidence]
     ) -> None:

@@ -152,7 +152,7 @@ def _foot(report: BuildReport) -> Iterator[str]:
     if run is not UNSET:
         facts = [("build", run.build), ("host", run.host), ("seconds", f"{run.seconds:.1f}")]
         facts += [("reused", _reused(run))] if run.reused else []
-        yield from _table("This run", ("fact", "value"), [*facts, ("cost", f"${run.nano_usd / 1e9:.4f}")])
+        yield from _table("This run", ("fact", "value"), [*facts, ("cost", _cost(run))])
         slowest = sorted(run.task_seconds.items(), key=lambda item: (-item[1], item[0]))[:10]
         yield from _table(
             "Longest tasks", ("task", "seconds"), ((task, f"{took:.2f}") for task, took in slowest)
@@ -182,6 +182,13 @@ def _ways(report: BuildReport) -> Iterator[str]:
     yield from _table("Time windows", ("phase", "window", "planned to end", "ended", "result"), rows)
     rows = ((row.task, row.behaviour, str(row.agents)) for row in plan.added)
     yield from _table("Agents called while it ran", ("by", "behaviour", "agents"), rows)
+
+
+def _cost(run: RunFacts) -> str:
+    spent = f"${run.nano_usd / 1e9:.4f}" if run.nano_usd else "nothing was spent: no task called a model"
+    return (
+        spent if run.budget_nano_usd is None else f"{spent}; the budget is ${run.budget_nano_usd / 1e9:.2f}"
+    )
 
 
 def _table(title: str, columns: Sequence[str], rows: Iterable[Sequence[str]]) -> Iterator[str]:

@@ -241,11 +241,14 @@ class RunFacts(Struct, frozen=True, kw_only=True):
     host: str
     seconds: float
     nano_usd: int
+    """What was spent. 0 as long as no agent calls a model."""
     task_seconds: dict[str, float]
     log_tail: tuple[str, ...]
     reused: tuple[ReusedRow, ...] = ()
     phase_seconds: dict[str, float] = {}
     """When the last task of each phase had ended, from the order of the build on."""
+    budget_nano_usd: int | None = None
+    """What the specification lets the build spend; None: it names no budget."""
 
 
 class BuildReport(Struct, frozen=True, kw_only=True):

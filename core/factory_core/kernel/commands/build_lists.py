@@ -85,6 +85,8 @@ def _print_standing(console: Console, row: BuildRow) -> None:
     """Where it comes from, and why it stands or ended as it did."""
     if source := row.options.get("forked_from"):
         console.print(Text(f"a fork of {source}"))
+    if (budget := row.options.get("budget_nano_usd")) is not None:
+        console.print(Text(f"budget ${budget / 1e9:.2f}; nothing is spent, since no task calls a model"))
     if row.reason:
         console.print(Text(row.reason, style="yellow"))
 
