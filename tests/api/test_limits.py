@@ -10,8 +10,9 @@ import httpx
 import pytest
 from msgspec.structs import replace
 
+from factory_core.builds.errors import BudgetTooSmall
 from factory_core.builds.journal import Journal
-from factory_core.builds.service import BudgetTooSmall, BuildOrder, BuildService
+from factory_core.builds.service import BuildOrder, BuildService
 from factory_core.builds.tools import Blobs
 from factory_core.kernel.database import LOCAL_ORGANISATION
 from factory_core.kernel.office import installed_templates

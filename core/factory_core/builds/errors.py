@@ -8,6 +8,7 @@ from factory_core.contracts.events import BuildState
 from factory_core.errors import FactoryError
 
 __all__ = [
+    "BudgetTooSmall",
     "BuildEnded",
     "BuildMissing",
     "BuildUnready",
@@ -28,6 +29,21 @@ _NEXT_STEPS = {
     BuildState.FAILED: "It is over; retry it.",
     BuildState.CANCELLED: "It is over; retry it.",
 }
+
+
+class BudgetTooSmall(FactoryError):
+    """The plan is quoted at more than the specification lets the build spend, so nothing was started."""
+
+    status = 422
+    exit_code = 2
+
+    def __init__(self, quoted_nano_usd: int, budget_nano_usd: int) -> None:
+        self.quoted_nano_usd = quoted_nano_usd
+        self.budget_nano_usd = budget_nano_usd
+        super().__init__(
+            f"The build is quoted at ${quoted_nano_usd / 1e9:.4f}, its budget is ${budget_nano_usd / 1e9:.4f}. "
+            "Raise constraints.budget, or ask for less."
+        )
 
 
 class BuildMissing(FactoryError):

@@ -16,9 +16,9 @@ from factory_core.builds.archive import History
 from factory_core.builds.comparison import BuildComparison, View, compare
 from factory_core.builds.control import ForkOrder
 from factory_core.builds.delivery import DELIVERY_AGENT, ArtifactRef, spec_file_name
+from factory_core.builds.errors import BudgetTooSmall, TaskMissing
 from factory_core.builds.estimate import Changes, Estimate, changes_between
 from factory_core.builds.foresight import foresee
-from factory_core.builds.errors import TaskMissing
 from factory_core.builds.ids import uuid7
 from factory_core.builds.journal import BuildRow, Journal, ResultRow, Submission, Submitted, TaskRow
 from factory_core.builds.knowledge import BuildKnowledge, ancestors
@@ -37,7 +37,6 @@ from factory_core.specs import Problem, read
 __all__ = [
     "ArtifactMissing",
     "ArtifactRef",
-    "BudgetTooSmall",
     "BuildOrder",
     "BuildService",
     "Fork",
@@ -79,21 +78,6 @@ class ArtifactMissing(FactoryError):
         super().__init__(
             f"Build {build} ({state}) has no {name}. A build that failed leaves its report and no archive; "
             "one that runs leaves nothing yet."
-        )
-
-
-class BudgetTooSmall(FactoryError):
-    """The plan is quoted at more than the specification lets the build spend, so nothing was started."""
-
-    status = 422
-    exit_code = 2
-
-    def __init__(self, quoted_nano_usd: int, budget_nano_usd: int) -> None:
-        self.quoted_nano_usd = quoted_nano_usd
-        self.budget_nano_usd = budget_nano_usd
-        super().__init__(
-            f"The build is quoted at ${quoted_nano_usd / 1e9:.4f}, its budget is ${budget_nano_usd / 1e9:.4f}. "
-            "Raise constraints.budget, or ask for less."
         )
 
 

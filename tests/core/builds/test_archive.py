@@ -108,7 +108,7 @@ async def test_an_archived_build_reads_as_before(
     build = await finished(desk, noop)
     before = await desk.journal.events(desk.org, build)
     assert await archivist.turn() == 1
-    assert await rows(desk, build) == ["build.created", "build.planned", "build.ended"]
+    assert await rows(desk, build) == []
     for limit in (1, 7, 1000):
         assert await page_through(history, desk, build, limit) == list(before)
     for start in range(len(before) + 2):

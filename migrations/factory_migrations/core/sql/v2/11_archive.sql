@@ -1,6 +1,7 @@
 -- Moving events out of the tables. One worker at a time does it (pg_try_advisory_xact_lock in the caller's transaction).
 --
--- Events of the build as a whole stay (kind build.*): they are few, and running a build again asks what was decided.
+-- Only what was decided stays, since running a build again asks for it; few builds have any such event. Nothing else may:
+-- one row left behind in each build would keep every page of the index from being used again.
 
 -- The next build to archive that ended p_age seconds ago, and the numbers of the events that are still to be moved. Builds
 -- with dead letters keep their events until somebody has answered them. p_skip: those with which it did not work.
@@ -31,7 +32,8 @@ begin
     end if;
     insert into archive (build_id, first, last, org_id, key, digest, size, archived_at)
     values (p_build, p_first, p_last, v_org, p_key, p_digest, p_size, factory_now());
-    delete from event where build_id = p_build and seq between p_first and p_last and kind not like 'build.%';
+    delete from event where build_id = p_build and seq between p_first and p_last
+        and kind not in ('build.halted', 'build.decided', 'build.retried');
     update build set archived = true where id = p_build;
     return true;
 end $$;
