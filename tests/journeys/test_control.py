@@ -89,6 +89,7 @@ def until(home: Any, build: str, state: str, count: int) -> None:
         assert ask(home, "show", build)["build"]["state"] in ("queued", "planning", "running")
 
 
+@pytest.mark.slow
 def test_a_paused_build_survives_the_loss_of_everything_and_is_resumed_retried_and_forked(
     home: Any, tmp_path: Path
 ) -> None:

@@ -18,8 +18,10 @@ ROOT = Path(__file__).parents[2]
 pytestmark = pytest.mark.xdist_group("builds")
 
 LARGE = "warehouse-40.yaml"
+PARADIGMS = ("swarm.yaml", "neural-mesh.yaml", "temporal.yaml")
+"""Their plans are tested with the planners, and hybrid.yaml has a region of each."""
 EXAMPLES = [
-    pytest.param(path.name, marks=pytest.mark.slow) if path.name == LARGE else path.name
+    pytest.param(path.name, marks=pytest.mark.slow) if path.name in (LARGE, *PARADIGMS) else path.name
     for path in sorted((ROOT / "examples").iterdir())
     if path.name != "taskboard.yaml"
 ]
