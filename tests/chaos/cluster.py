@@ -11,6 +11,7 @@ import socket
 import subprocess
 import sys
 import tempfile
+from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -29,7 +30,7 @@ PACE = {"ttl": 2.0, "poll": 0.1, "check": 0.2, "grace": 1.0}
 DISK_MIB = 64
 
 
-class Member:
+class Member(ABC):
     """One process of the studio and the wire it has to the database."""
 
     def __init__(self, cluster: Cluster, name: str, wire: Wire) -> None:
@@ -42,8 +43,9 @@ class Member:
         """Something is being done to it."""
         self.process: asyncio.subprocess.Process | None = None
 
+    @abstractmethod
     def command(self) -> list[str]:
-        raise NotImplementedError
+        """How it is started."""
 
     def environment(self) -> dict[str, str]:
         return {

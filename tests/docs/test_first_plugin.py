@@ -130,7 +130,7 @@ def test_the_job_of_the_tutorial_runs(
         loop = JobLoop(connect_to(database), studio.jobs())
         task = asyncio.create_task(loop.run())
         async with open_database(database, studio.settings) as opened, asyncio.timeout(30):
-            while await opened.pool.fetchval("select exists (select from job where state <> 'done')"):  # noqa: ASYNC110
+            while await opened.pool.fetchval("select exists (select from job where state <> 'done')"):  # noqa: ASYNC110 - the loop's
                 await asyncio.sleep(0.01)
         loop.stop()
         await task

@@ -24,10 +24,10 @@ ROOT = Path(__file__).parents[2]
 sys.path.insert(0, str(ROOT / "tests" / "chaos"))
 
 import cluster as chaos  # noqa: E402 - the same studio in pieces as there, unharmed
-import invariants  # noqa: E402
-import plans  # noqa: E402
+import invariants  # noqa: E402 - as above
+import plans  # noqa: E402 - as above
 
-from factory_core.builds.loop import Pace  # noqa: E402
+from factory_core.builds.loop import Pace  # noqa: E402 - as above
 
 RATE = 50.0
 P95_BAR, GROWTH_BAR = 0.100, 1.2

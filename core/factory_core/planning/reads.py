@@ -76,5 +76,5 @@ def unnumbered(value: Any) -> Any:
         }
         return replace(value, **changed)
     if isinstance(value, tuple):
-        return tuple(unnumbered(item) for item in value)  # pyright: ignore[reportUnknownVariableType]
+        return tuple(unnumbered(item) for item in value)  # pyright: ignore[reportUnknownVariableType] - any field
     return value

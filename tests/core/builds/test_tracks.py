@@ -184,7 +184,7 @@ async def test_a_journal_that_names_other_commits_is_not_delivered(studio: Any) 
         await forge(rows[0]["build_id"])
         return await original(work, tools)
 
-    studio.validator.run = run  # type: ignore[method-assign]  # the moment between the merges and the delivery
+    studio.validator.run = run  # the moment between the merges and the delivery
     build = await studio.build()
     assert "track core was merged at 0000" in str((await studio.report(build))["failures"])
 

@@ -1,7 +1,5 @@
 from __future__ import annotations
 
-import os
-import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
@@ -55,27 +53,6 @@ def contributions() -> tuple[Contribution, ...]:
         _made("empty"),
         _made("models/Straße", "app/models/straße.py", "app-x/z", "a"),
     )
-
-
-@pytest.fixture
-def git(tmp_path: Path) -> Callable[..., str]:
-    """The real git, with nothing of this machine's configuration."""
-
-    def run(folder: Path, *arguments: str) -> str:
-        environment = {
-            "PATH": os.environ["PATH"],
-            "HOME": str(tmp_path),
-            "GIT_CONFIG_NOSYSTEM": "1",
-            "GIT_CONFIG_GLOBAL": os.devnull,
-            "LC_ALL": "C",
-        }
-        command = ["git", "-c", "core.quotePath=false", "-c", "safe.directory=*", *arguments]
-        done = subprocess.run(
-            command, cwd=folder, env=environment, capture_output=True, text=True, check=True
-        )
-        return done.stdout + done.stderr
-
-    return run
 
 
 PASSED = (

@@ -22,7 +22,7 @@ SPIN = """
 import os, sys, time
 def spin(start, end):
     while time.monotonic() < start:
-        time.sleep(0.01)
+        time.sleep(0.01)  # both begin at once, by the clock they share
     before = time.process_time()
     while time.monotonic() < end:
         pass

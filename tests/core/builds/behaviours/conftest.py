@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import runpy
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
@@ -14,20 +15,15 @@ from factory_core.builds.delivery import Delivery
 from factory_core.builds.runner import BuildRunner, Workshop
 from factory_core.builds.tools import Blobs
 from factory_core.builds.workspaces import Workspaces
-from factory_core.contracts.agent import Finding, FindingLevel, GateResult, Outcome, Work
-from factory_core.contracts.files import FileRef, Produced
+from factory_core.contracts.agent import Outcome, Work
+from factory_core.contracts.files import FileRef
 from factory_core.contracts.template import Manifest, TemplatePackage, ToolchainSpec, WorkSpec
 from factory_core.planning import HierarchicalPlanner
 from factory_plugin_storage.service import LocalStorage
 
-WORKS = (
-    WorkSpec(name="code", agent="builder"),
-    WorkSpec(name="join", agent="integrator", stage="integrate", after=("code",)),
-    WorkSpec(name="gate-lint", agent="validator", stage="verify", after=("join",), params={"gate": "lint"}),
-    WorkSpec(name="gate-tests", agent="validator", stage="verify", after=("join",), params={"gate": "tests"}),
-    WorkSpec(name="deliver", agent="harvester", stage="deliver", after=("gate-lint", "gate-tests")),
-)
-BROKEN, FIXED, BETTER, WORSE = b"bug", b"good", b"best", b"worse"
+MAKING = runpy.run_path(str(Path(__file__).with_name("making.py")))
+WORKS, file, gate = MAKING["WORKS"], MAKING["file"], MAKING["gate"]
+BROKEN = MAKING["BROKEN"]
 
 
 class Made:
@@ -51,18 +47,6 @@ class Lent:
 
     async def read(self, ref: FileRef) -> bytes:
         return await self._blobs.get(ref.digest)
-
-
-def file(content: bytes, path: str = "app/x.py") -> Outcome:
-    return Outcome(files=(Produced(path=path, content=content),))
-
-
-def gate(work: Work, code: bytes) -> Outcome:
-    name = work.params["gate"]
-    bad = {"lint": (BROKEN, WORSE), "tests": (BROKEN,)}[name]
-    finding = Finding(level=FindingLevel.ERROR, code="F1", message="it is wrong", path="app/x.py", line=3)
-    result = GateResult(name=name, passed=code not in bad, figure=code.decode(), detail="it is wrong")
-    return Outcome(gates=(result,), findings=() if result.passed else (finding,))
 
 
 @pytest.fixture
@@ -94,7 +78,7 @@ def build(desk: Any, tmp_path: Path) -> Callable[..., Awaitable[Any]]:
             return Lent(blobs)
 
         workshop = Workshop(
-            agents=agents,  # type: ignore[arg-type]
+            agents=agents,
             templates={"t": template},
             planner=HierarchicalPlanner(),
             delivery=Delivery(desk.journal, blobs, storage, {}),

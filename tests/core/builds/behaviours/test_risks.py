@@ -19,7 +19,7 @@ WORKS = (
     WorkSpec(name="gate-tests", agent="validator", stage="verify", after=("join",), params={"gate": "tests"}),
     WorkSpec(name="deliver", agent="harvester", stage="deliver", after=("gate-lint", "gate-tests")),
 )
-BROKEN, FIXED, BETTER, WORSE = b"bug", b"good", b"best", b"worse"
+BROKEN = b"bug"
 
 
 async def test_on_security_risk_the_build_halts_until_a_person_decides(build: Any, desk: Any) -> None:
