@@ -1,6 +1,7 @@
 """Gate ``mutants``: bugs planted in the handlers are noticed by the project's own tests.
 
-How a bug fares with one contract test follows from the bug and the test's reach, and is remembered under these.
+Of the tests, those are run that the gate ``tests`` saw run the statement with the bug: no other can notice it. How a bug
+fares with one contract test follows from the bug and the test's reach, and is remembered under these.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from factory_core.contracts.sandbox import Limits, SandboxResult
 
 from .evidence import decoded, failed, inside, tail
 from .mutate import Mutant, choose_mutants
+from .ran import Ran
 from .reach import reaches
 from .trials import SECRET
 
@@ -29,6 +31,8 @@ GATE = "mutants"
 MOST_MUTANTS = 40
 MOST_TEST_FILES = 8
 """For one mutant at first. What they miss, the acceptance cases and the project's own tests may still find."""
+CONTRACTS = "tests/contract/test_"
+STORIES = ["tests", "--ignore=tests/contract"]
 LEAST_PERCENT = 80
 LIMIT = f">= {LEAST_PERCENT} % killed"
 NOT_JUDGED = "not judged: the tests fail without a fault, too"
@@ -48,20 +52,29 @@ class _Answer(Struct):
     """With each of the tests asked first, as far as it went."""
 
 
+class _Group(Struct, frozen=True):
+    """Tests that are run together: all in these files and folders, or only some of them."""
+
+    arguments: list[str]
+    only: list[str] | None
+
+
 class _Trial(Struct, frozen=True, kw_only=True):
-    """A bug, the tests that may notice it first, and the keys of those whose verdict can be remembered."""
+    """A bug, the files of tests that may notice it first, the keys of those whose verdict can be remembered, and the
+    tests that are asked last."""
 
     mutant: Mutant
-    tests: list[str]
+    nearest: dict[str, _Group]
     keys: dict[str, str]
+    stories: _Group
 
     def known(self, facts: Mapping[str, Fate]) -> tuple[Fate | None, int]:
-        """The fate, when the facts tell it, and how many of the tests are known to miss the bug."""
-        for number, test in enumerate(self.tests):
+        """The fate, when the facts tell it, and how many of the files are known to miss the bug."""
+        for number, test in enumerate(self.nearest):
             fate = facts.get(self.keys.get(test, ""))
             if fate != "survived":
                 return fate, number
-        return None, len(self.tests)
+        return None, len(self.nearest)
 
 
 async def check_mutants(work: Work, tools: Tools) -> Outcome:
@@ -96,9 +109,14 @@ async def check_mutants(work: Work, tools: Tools) -> Outcome:
 async def _trials(
     work: Work, tools: Tools, mutants: Sequence[Mutant], sources: Mapping[str, str]
 ) -> list[_Trial]:
-    tests = frozenset(ref.path for ref in work.inputs if ref.path.startswith("tests/contract/test_"))
+    tests = frozenset(ref.path for ref in work.inputs if ref.path.startswith(CONTRACTS))
     reach = await reaches(work, tools)
     alone = {test for data in work.upstream.values() for test in data.get("alone", ())}
+    ran = {
+        test: msgspec.convert(told, Ran)
+        for data in work.upstream.values()
+        for test, told in data.get("ran", {}).items()
+    }
     trials: list[_Trial] = []
     for mutant in mutants:
         near = nearest_tests(mutant.path, tests, sources)
@@ -108,8 +126,24 @@ async def _trials(
             for test in near
             if test in alone and mutant.path in reach[test].files
         }
-        trials.append(_Trial(mutant=mutant, tests=near, keys=keys))
+        nearest = {test: _Group([test], _that_ran(mutant, ran.get(test))) for test in near}
+        trials.append(_Trial(mutant=mutant, nearest=nearest, keys=keys, stories=_stories(mutant, ran)))
     return trials
+
+
+def _that_ran(mutant: Mutant, ran: Ran | None) -> list[str] | None:
+    return None if ran is None else ran.those_that_ran(mutant.path, mutant.runs, near=mutant.function)
+
+
+def _stories(mutant: Mutant, ran: Mapping[str, Ran]) -> _Group:
+    """All that is no contract test: the contracts of other entities do not look where the bug is."""
+    if not ran:
+        return _Group(STORIES, None)
+    found = {test: _that_ran(mutant, told) for test, told in ran.items() if not test.startswith(CONTRACTS)}
+    return _Group(
+        [test for test, nodes in found.items() if nodes],
+        [node for nodes in found.values() for node in nodes or ()],
+    )
 
 
 async def _run(
@@ -117,7 +151,12 @@ async def _run(
 ) -> tuple[SandboxResult, _Answer | None]:
     order = {
         "mutants": [
-            {"path": trial.mutant.path, "source": trial.mutant.source, "tests": trial.tests[passed_over:]}
+            {
+                "path": trial.mutant.path,
+                "source": trial.mutant.source,
+                "nearest": list(trial.nearest.values())[passed_over:],
+                "stories": trial.stories,
+            }
             for trial, passed_over in missing
         ]
     }
@@ -137,7 +176,7 @@ async def _run(
 def _learnt(missing: Sequence[tuple[_Trial, int]], answer: _Answer) -> Iterator[tuple[str, Fate]]:
     """What was seen of single tests. A run that was ended from outside proves nothing for other builds."""
     for (trial, passed_over), nearest in zip(missing, answer.nearest, strict=True):
-        for test, fate in zip(trial.tests[passed_over:], nearest, strict=False):
+        for test, fate in zip(list(trial.nearest)[passed_over:], nearest, strict=False):
             if test in trial.keys and fate in ("killed", "survived"):
                 yield trial.keys[test], fate
 
@@ -180,7 +219,7 @@ def nearest_tests(path: str, tests: frozenset[str], sources: Mapping[str, str]) 
 
 
 def _contract_of(path: str) -> str:
-    return f"tests/contract/test_{path.rpartition('/')[2]}"
+    return f"{CONTRACTS}{path.rpartition('/')[2]}"
 
 
 def _is_handler(path: str) -> bool:

@@ -49,6 +49,10 @@ class Seed(Struct, frozen=True, kw_only=True):
     node: int
     bug: str
     line: int
+    runs: tuple[int, int]
+    """The first and the last line that run with it: those of its statement, of which a block's lines are no part."""
+    function: tuple[int, int]
+    """The first and the last line of the function's body."""
     handler: str
     """What kind of code it is in: handlers of one kind in different files count as one class."""
 
@@ -58,6 +62,8 @@ class Mutant(Struct, frozen=True, kw_only=True):
 
     path: str
     line: int
+    runs: tuple[int, int]
+    function: tuple[int, int]
     what: str
     source: str
 
@@ -74,7 +80,9 @@ def choose_mutants(
         for seed in seeds_of(path, sources[path]):
             classes[seed.handler].append(seed)
     for seeds in classes.values():
-        seeds.sort(key=lambda seed: hashlib.sha256(f"{digests[seed.path]} {seed}".encode()).digest())
+        seeds.sort(
+            key=lambda seed: hashlib.sha256(f"{digests[seed.path]} {seed.node} {seed.bug}".encode()).digest()
+        )
     turns = chain.from_iterable(zip_longest(*(classes[name] for name in sorted(classes))))
     every = [seed for seed in turns if seed is not None]
     room = sum(seed.path not in shared for seed in every) // 3 or most
@@ -89,13 +97,16 @@ def seeds_of(path: str, source: str) -> Iterator[Seed]:
     numbers = {id(node): number for number, node in enumerate(ast.walk(tree))}
     for function in ast.walk(tree):
         if isinstance(function, ast.FunctionDef | ast.AsyncFunctionDef):
-            for node in _inside(function):
+            whole = function.body[0].lineno, function.end_lineno or function.lineno
+            for node, runs in _inside(function, whole):
                 for bug in _bugs_for(node):
                     yield Seed(
                         path=path,
                         node=numbers[id(node)],
                         bug=bug,
                         line=getattr(node, "lineno", function.lineno),
+                        runs=runs,
+                        function=whole,
                         handler=_class_of(path, function.name),
                     )
 
@@ -109,7 +120,12 @@ def plant(source: str, seed: Seed) -> Mutant:
     tree = _Swap(old, new).visit(tree)
     what = f"{seed.bug}: {_short(before)} -> {_short(ast.unparse(new))}"
     return Mutant(
-        path=seed.path, line=seed.line, what=what, source=ast.unparse(ast.fix_missing_locations(tree))
+        path=seed.path,
+        line=seed.line,
+        runs=seed.runs,
+        function=seed.function,
+        what=what,
+        source=ast.unparse(ast.fix_missing_locations(tree)),
     )
 
 
@@ -121,19 +137,31 @@ class _Swap(ast.NodeTransformer):
         return self._new if node is self._old else self.generic_visit(node)
 
 
-def _inside(function: ast.FunctionDef | ast.AsyncFunctionDef) -> Iterator[ast.AST]:
-    """Statements and expressions that run; no annotations, no docstrings, no nested functions twice."""
+def _inside(
+    function: ast.FunctionDef | ast.AsyncFunctionDef, whole: tuple[int, int]
+) -> Iterator[tuple[ast.AST, tuple[int, int]]]:
+    """Statements and expressions that run, each with the lines that it runs with; no annotations, no docstrings, no
+    nested functions twice. A decorator matters whenever the function runs."""
     for decorator in function.decorator_list:
         if isinstance(decorator, ast.Call):
-            yield from (word.value for word in decorator.keywords if word.arg == "status_code")
-    waiting: list[ast.AST] = list(function.body)
+            yield from ((word.value, whole) for word in decorator.keywords if word.arg == "status_code")
+    waiting: list[tuple[ast.AST, tuple[int, int]]] = [(node, whole) for node in function.body]
     while waiting:
-        node = waiting.pop()
+        node, runs = waiting.pop()
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef) or _is_text(node):
             continue
-        yield node
+        runs = _head(node) if isinstance(node, ast.stmt) else runs
+        yield node, runs
         skipped = node.annotation if isinstance(node, ast.AnnAssign) else None
-        waiting += [child for child in ast.iter_child_nodes(node) if child is not skipped]
+        waiting += [(child, runs) for child in ast.iter_child_nodes(node) if child is not skipped]
+
+
+def _head(statement: ast.stmt) -> tuple[int, int]:
+    """All its lines, or those before its block."""
+    block: list[ast.AST] = getattr(statement, "body", None) or getattr(statement, "cases", [])
+    first = next((getattr(node, "lineno", 0) for node in block), 0)
+    last = first - 1 if first else statement.end_lineno or statement.lineno
+    return statement.lineno, max(statement.lineno, last)
 
 
 def _is_text(node: ast.AST) -> bool:

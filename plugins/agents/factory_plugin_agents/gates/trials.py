@@ -19,6 +19,7 @@ from factory_core.contracts.sandbox import Limits, SandboxResult
 
 from ..acceptance import case_views
 from .evidence import decoded, inside, tail
+from .ran import Ran
 from .reach import Reach, reaches
 
 __all__ = ["SECRET", "check_tests"]
@@ -57,13 +58,19 @@ class _Coverage(Struct):
 
 
 class _File(Struct):
-    """How one file of tests ended, and ``path -> lines`` of what it covered after the application was imported."""
+    """How one file of tests ended, ``path -> lines`` of what it covered after the application was imported, and which of
+    its tests ran them."""
 
     path: str
     code: int
     tests: list[_Test]
     broken: list[str]
     lines: dict[str, list[int]]
+    ran: dict[str, dict[str, list[int]]]
+
+    @property
+    def who_ran(self) -> Ran:
+        return Ran([test.node for test in self.tests], self.ran)
 
     @property
     def passed(self) -> bool:
@@ -95,14 +102,13 @@ class _Run(Struct, frozen=True, kw_only=True):
 
 async def check_tests(work: Work, tools: Tools) -> Outcome:
     """All gates of the run, and one result for every acceptance case of the blueprint. Its data name the files of tests
-    whose verdict follows from their reach alone."""
+    whose verdict follows from their reach ``alone``, and which test ``ran`` which lines."""
     reach = await reaches(work, tools)
     run = await _run(work, tools, reach)
     cases = _cases(work, run.tests)
     gates = (_tests_gate(run, cases), _contract_gate(run), _coverage_gate(run, work))
-    return Outcome(
-        gates=gates, cases=cases, findings=tuple(_findings(run))[:MOST_FINDINGS], data={"alone": run.alone}
-    )
+    data = {"alone": run.alone, "ran": {file.path: to_builtins(file.who_ran) for file in run.files}}
+    return Outcome(gates=gates, cases=cases, findings=tuple(_findings(run))[:MOST_FINDINGS], data=data)
 
 
 async def _run(work: Work, tools: Tools, reach: Mapping[str, Reach]) -> _Run:
@@ -152,7 +158,7 @@ def _is_test(path: str) -> bool:
 def _within(file: _File, reach: Reach) -> dict[str, Any]:
     """The file as it is remembered: what importing covers is measured in every build."""
     lines = {path: numbers for path, numbers in file.lines.items() if path in reach.files}
-    return to_builtins(msgspec.structs.replace(file, lines=lines))
+    return to_builtins(msgspec.structs.replace(file, lines=lines, ran=file.who_ran.within(reach.files).lines))
 
 
 def _tests_gate(run: _Run, cases: tuple[CaseResult, ...]) -> GateResult:

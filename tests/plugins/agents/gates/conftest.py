@@ -298,3 +298,21 @@ def check(template, toolchain, blueprint, tmp_path) -> Callable[..., Outcome]:
         return asyncio.run(go(gate, files, spec, pieces, **data))
 
     return run
+
+
+class Known(Pieces):
+    """A memory that counts what it knew."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.knew = 0
+
+    async def recall(self, keys):
+        found = await super().recall(keys)
+        self.knew += len(found)
+        return found
+
+
+@pytest.fixture
+def pieces() -> Known:
+    return Known()

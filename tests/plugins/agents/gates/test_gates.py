@@ -2,17 +2,11 @@
 
 from __future__ import annotations
 
-import ast
-import subprocess
-from pathlib import Path
-
 import msgspec
 import pytest
 
-from factory_core.builds.pieces import Pieces
 from factory_core.contracts.agent import Outcome
 from factory_plugin_agents.acceptance import case_views
-from factory_plugin_agents.gates import mutants
 from factory_plugin_agents.gates.validator import GATES
 
 
@@ -186,138 +180,22 @@ def test_uncovered_code_fails_coverage_alone(check, project):
     assert "app/idle.py" in gate(outcome, "coverage").detail
 
 
-# -------------------------------------------------------------------- mutants
-
-
-def test_empty_tests_kill_no_mutants(check, project):
-    empty = project | {
-        "tests/contract/test_book.py": "def test_nothing(client):\n    assert client\n",
-        "tests/acceptance/test_a_book_is_found_again.py": "def test_nothing(client):\n    assert client\n",
-    }
-    outcome = check("mutants", empty)
-    found = gate(outcome, "mutants")
-    assert not found.passed
-    assert "app/routes/book.py:" in found.detail
-    assert all(finding.line > 0 for finding in outcome.findings)
-
-
-@pytest.mark.parametrize(
-    "red",
-    [
-        "def test_x():\n    assert False\n",
-        "import no_such_module\n",
-        "def test_x():\n    __import__('os').abort()\n",
-    ],
-    ids=["fails", "cannot be imported", "kills the interpreter"],
-)
-def test_tests_that_fail_anyway_prove_nothing(check, project, red):
-    found = gate(check("mutants", project | {"tests/contract/test_book.py": red}), "mutants")
-    assert not found.passed
-    assert found.figure == "not judged: the tests fail without a fault, too"
-    assert "without any bug" in found.detail
-
-
-@pytest.mark.parametrize(
-    ("place", "noticed"), [("tests/test_story.py", True), ("tests/contract/test_other.py", False)]
-)
-def test_what_the_nearest_tests_miss_only_the_stories_may_find(check, project, place, noticed):
-    idle = "def test_nothing(client):\n    assert client\n"
-    moved = {place: project["tests/contract/test_book.py"], "tests/contract/test_book.py": idle}
-    assert gate(check("mutants", project | moved), "mutants").passed is noticed
-
-
-LIMITED = """
-import sys
-sys.path.insert(0, sys.argv[1])
-import mutation_runner as runner
-
-runner.PROCESSOR_SECONDS = 1
-mutant = {"path": "app/__init__.py", "source": sys.argv[2], "tests": ["tests"]}
-print(runner.main({"mutants": [mutant]}))
-"""
-BUSY = """import time
-import app
-
-
-def test_busy():
-    while app.SLOW and time.process_time() < 30:
-        pass
-"""
-
-
-@pytest.mark.parametrize(("anyway", "clean"), [(False, True), (True, False)])
-def test_a_run_has_its_limit_and_what_passes_it_anyway_proves_nothing(toolchain, tmp_path, anyway, clean):
-    for path, text in {"app/__init__.py": f"SLOW = {anyway}", "tests/test_busy.py": BUSY}.items():
-        (tmp_path / path).parent.mkdir(exist_ok=True)
-        (tmp_path / path).write_text(text)
-    inside = Path(mutants.__file__).parent / "inside"
-    command = [toolchain.path / "bin" / "python", "-c", LIMITED, inside, "SLOW = True"]
-    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True)
-    assert ast.literal_eval(done.stdout) == {
-        "clean": clean,
-        "fates": ["timeout"],
-        "nearest": [["timeout"]],
-    }
-
-
-def test_what_handlers_share_is_judged_by_those_that_import_it():
-    handlers = {f"app/routes/e{n:02}.py": "from app.rows import find\n" for n in range(40)}
-    handlers["app/routes/e07.py"] = "from app.states import moves\n"
-    tests = frozenset(f"tests/contract/test_e{n:02}.py" for n in range(40))
-    assert mutants.nearest_tests("app/routes/e03.py", tests, handlers) == ["tests/contract/test_e03.py"]
-    assert mutants.nearest_tests("app/states.py", tests, handlers) == ["tests/contract/test_e07.py"]
-    spread = mutants.nearest_tests("app/rows.py", tests, handlers)
-    assert len(spread) <= mutants.MOST_TEST_FILES
-    assert {"tests/contract/test_e00.py"} < set(spread) <= tests
-
-
 # ------------------------------------------------------------------ remembered
-
-
-class Known(Pieces):
-    """A memory that counts what it knew."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.knew = 0
-
-    async def recall(self, keys):
-        found = await super().recall(keys)
-        self.knew += len(found)
-        return found
 
 
 @pytest.mark.parametrize("path", ["README.md", "app/routes/book.py", "tests/contract/test_book.py"])
 def test_a_file_of_tests_runs_again_when_what_it_reaches_changed_and_the_verdict_is_the_same(
-    check, project, path
+    check, project, path, pieces
 ):
-    pieces = Known()
-    assert check("tests", project, pieces=pieces).data == {"alone": ["tests/contract/test_book.py"]}
+    assert check("tests", project, pieces=pieces).data["alone"] == ["tests/contract/test_book.py"]
     edited = project | {path: project.get(path, "") + "# a remark\n"}
     assert check("tests", edited, pieces=pieces) == check("tests", edited)
     assert pieces.knew == (path == "README.md")
 
 
-def test_what_is_remembered_of_bugs_is_what_running_them_again_would_tell(check, project):
-    pieces = Known()
-    alone = check("tests", project).data["alone"]
-    first = check("mutants", project, pieces=pieces, alone=alone)
-    assert pieces.knew == 0
-    assert check("mutants", project, pieces=pieces, alone=alone) == first
-    assert pieces.knew > 0
-
-
-def test_tests_that_were_not_seen_to_stand_alone_leave_nothing_remembered_of_bugs(check, project):
-    pieces = Known()
-    for _ in range(2):
-        assert gate(check("mutants", project, pieces=pieces), "mutants").passed
-    assert pieces.knew == 0
-
-
-def test_a_red_test_is_not_remembered(check, project):
+def test_a_red_test_is_not_remembered(check, project, pieces):
     path = "tests/contract/test_book.py"
     bad = {path: project[path].replace("(404)", "(405)").replace("== 404", "== 405")}
-    pieces = Known()
     for _ in range(2):
         assert not gate(check("tests", project | bad, pieces=pieces), "contract tests").passed
     assert pieces.knew == 0

@@ -28,6 +28,16 @@ def test_every_kind_of_bug_can_be_planted():
     assert {seed.bug for seed in seeds_of("app/routes/card.py", SOURCE)} == set(BUGS)
 
 
+def test_a_bug_knows_the_lines_that_run_with_it():
+    runs = {
+        (seed.bug, seed.line): (seed.runs, seed.function) for seed in seeds_of("app/routes/card.py", SOURCE)
+    }
+    whole = (4, 8)
+    assert runs["status code changed", 2] == (whole, whole)
+    assert runs["not dropped", 5] == runs["body of if dropped", 5] == ((5, 5), whole)
+    assert runs["raise dropped", 6] == ((6, 6), whole)
+
+
 def test_annotations_defaults_and_docstrings_are_left_alone():
     lines = {(seed.bug, seed.line) for seed in seeds_of("app/routes/card.py", SOURCE)}
     assert ("off by one", 3) not in lines

@@ -21,7 +21,7 @@ from collections.abc import Iterator, Sequence
 from importlib.machinery import ModuleSpec
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import Any, TypedDict
 
 __all__ = ["main"]
 
@@ -34,14 +34,13 @@ LIBRARIES = (
     "_pytest.assertion.rewrite",
 )
 ARGUMENTS = ("-x", "-q", "-p", "no:cacheprovider", "-p", "no:cov", "-p", "no:randomly")
-STORIES = ["tests", "--ignore=tests/contract"]
 KILLED, SURVIVED, TIMEOUT, BROKEN = "killed", "survived", "timeout", "broken"
-BROKEN_CODE = 99
+NO_TESTS, BROKEN_CODE = 5, 99
 FATES = {
     0: SURVIVED,
     1: KILLED,
     2: KILLED,  # a test file could not even be imported
-    5: SURVIVED,  # no tests are there
+    NO_TESTS: SURVIVED,
     -signal.SIGALRM: TIMEOUT,
     -signal.SIGXCPU: TIMEOUT,
 }
@@ -84,15 +83,15 @@ def main(order: dict[str, Any]) -> dict[str, Any]:
     gc.disable()
     gc.freeze()
     mutants = order["mutants"]
-    runs = run_all([Run(mutant, [[test] for test in mutant["tests"]]) for mutant in mutants], importers)
-    # What the nearest tests missed, the stories may still find; the contracts of other entities do not look there.
+    runs = run_all([Run(mutant, mutant["nearest"]) for mutant in mutants], importers)
+    # What the nearest tests missed, the stories may still find.
     survivors = [number for number, run in enumerate(runs) if run.fate == SURVIVED]
-    survivors += [number for number, mutant in enumerate(mutants) if not mutant["tests"]]
-    again = run_all([Run(mutants[number], [STORIES]) for number in survivors], importers)
+    survivors += [number for number, mutant in enumerate(mutants) if not mutant["nearest"]]
+    again = run_all([Run(mutants[number], [mutants[number]["stories"]]) for number in survivors], importers)
     nearest = [run.fates for run in runs]
     for number, run in zip(survivors, again, strict=True):
         runs[number] = run
-    clean = run_all([Run(None, [tests]) for tests in noticed_by(runs)], importers)
+    clean = run_all([Run(None, [group]) for group in noticed_by(runs)], importers)
     return {
         "clean": all(run.codes == [0] for run in clean),
         "fates": [run.fate for run in runs],
@@ -100,11 +99,18 @@ def main(order: dict[str, Any]) -> dict[str, Any]:
     }
 
 
+class Group(TypedDict):
+    """Tests to run together: what pytest is told, and the only ones of that to run, in order, when not all."""
+
+    arguments: list[str]
+    only: list[str] | None
+
+
 class Run:
     """Groups of tests, one after the other until one is red, with a bug or without. Each group is a process of its own,
     so that how it fares does not depend on those before it."""
 
-    def __init__(self, mutant: dict[str, Any] | None, groups: list[list[str]]) -> None:
+    def __init__(self, mutant: dict[str, Any] | None, groups: list[Group]) -> None:
         self.mutant = mutant
         self.groups = groups
         self.codes: list[int] = []
@@ -123,19 +129,21 @@ class Run:
         return self.fates[-1] if self.codes else BROKEN
 
     @property
-    def last(self) -> list[str]:
+    def last(self) -> Group:
         """The group that was run last."""
-        return self.groups[len(self.codes) - 1] if self.codes else []
+        return self.groups[len(self.codes) - 1]
 
 
-def noticed_by(runs: list[Run]) -> list[list[str]]:
+def noticed_by(runs: list[Run]) -> list[Group]:
     """The tests to run without a bug: those that were red, at once; and where a run ended without naming one, what it
     ran."""
     red = sorted({run.first_red for run in runs if run.fate == KILLED and run.first_red})
-    whole = {
-        tuple(run.last) for run in runs if run.fate == TIMEOUT or (run.fate == KILLED and not run.first_red)
-    }
-    return [each for each in (red, *map(list, sorted(whole))) if each]
+    groups: list[Group] = [{"arguments": red, "only": None}] if red else []
+    for run in runs:
+        unnamed = run.fate == KILLED and not run.first_red
+        if (run.fate == TIMEOUT or unnamed) and run.last not in groups:
+            groups.append(run.last)
+    return groups
 
 
 def run_all(runs: list[Run], importers: dict[str, set[str]]) -> list[Run]:
@@ -166,10 +174,16 @@ def collect_one(running: dict[int, tuple[Run, int]]) -> None:
 
 
 class Witness:
-    """A plugin of pytest: tells the first test that is red."""
+    """A plugin of pytest: runs some of the tests, and tells the first that is red."""
 
-    def __init__(self, tells: int) -> None:
+    def __init__(self, tells: int, only: list[str] | None) -> None:
         self._tells = tells
+        self._turns = {node: turn for turn, node in enumerate(only or ())}
+
+    def pytest_collection_modifyitems(self, items: list[Any]) -> None:
+        """Those asked for, in that order; tests that bear other names with the bug are run as a whole."""
+        chosen = [item for item in items if item.nodeid in self._turns]
+        items[:] = sorted(chosen, key=lambda item: self._turns[item.nodeid]) or items
 
     def pytest_runtest_logreport(self, report: Any) -> None:
         """A test's set-up, its call or its tear-down."""
@@ -212,8 +226,10 @@ def start(run: Run, tells: int, importers: dict[str, set[str]]) -> int:
         os._exit(0)
 
 
-def run_group(tests: list[str]) -> tuple[int, str]:
+def run_group(group: Group) -> tuple[int, str]:
     """Pytest's exit code, negative for a signal, and the first test that was red."""
+    if group["only"] == []:
+        return NO_TESTS, ""
     told, tells = os.pipe()
     pid = os.fork()
     if not pid:
@@ -222,7 +238,9 @@ def run_group(tests: list[str]) -> tuple[int, str]:
             signal.alarm(WALL_SECONDS)
             resource.setrlimit(resource.RLIMIT_CPU, (PROCESSOR_SECONDS, PROCESSOR_SECONDS + 1))
             pytest = importlib.import_module("pytest")
-            code = int(pytest.main([*ARGUMENTS, *tests], plugins=[Witness(tells)]))
+            code = int(
+                pytest.main([*ARGUMENTS, *group["arguments"]], plugins=[Witness(tells, group["only"])])
+            )
         finally:
             os._exit(code)
     os.close(tells)

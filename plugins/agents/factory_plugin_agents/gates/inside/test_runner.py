@@ -1,4 +1,4 @@
-"""Runs test files, each in a process of its own, and measures what each of them covers.
+"""Runs test files, each in a process of its own, and measures what each of their tests covers.
 
 The libraries and the application are imported once, and every file gets a fork of that, as many at once as there are
 cores: how a file ends does not depend on the files beside it. Writes ``.gate/report.json`` and ``.gate/coverage.json``.
@@ -30,15 +30,42 @@ ARGUMENTS = ("-q", "-p", "no:cacheprovider", "-p", "no:cov", "-p", "no:randomly"
 NOTHING_COLLECTED, CRASHED = 5, 70
 FINISHED = (0, 1, NOTHING_COLLECTED)
 LONGEST = 4000
+COMMON = "common"
+"""The context of coverage for what several tests of a file share: its imports, and fixtures that outlive a test."""
 REPORT, COVERAGE = ".gate/report.json", ".gate/coverage.json"
 
 
 class Recorder:
-    """A plugin of pytest that keeps how every test ended."""
+    """A plugin of pytest that keeps how every test ended, and tells coverage which of them runs."""
 
-    def __init__(self) -> None:
+    def __init__(self, cover: Any) -> None:
         self.tests: dict[str, dict[str, Any]] = {}
         self.broken: list[str] = []
+        self._cover = cover
+        self._context = ""
+        self.switch(COMMON)
+
+    def switch(self, context: str) -> None:
+        """What is covered from here on belongs to it."""
+        if context != self._context:
+            self._cover.switch_context(context)
+            self._context = context
+
+    def pytest_runtest_setup(self, item: Any) -> None:
+        """A test begins."""
+        self.switch(item.nodeid)
+
+    def pytest_fixture_setup(self, fixturedef: Any, request: Any) -> None:
+        """Whichever test happens to be the first makes what the others use, too."""
+        self.switch(request.node.nodeid if fixturedef.scope == "function" else COMMON)
+
+    def pytest_runtest_call(self, item: Any) -> None:
+        """All that the test needs is there."""
+        self.switch(item.nodeid)
+
+    def pytest_runtest_teardown(self, item: Any, nextitem: Any) -> None:
+        """Whichever test happens to be the last clears away what the others used, too."""
+        self.switch(item.nodeid if nextitem else COMMON)
 
     def pytest_itemcollected(self, item: Any) -> None:
         """A test that is collected and never ends counts as not run."""
@@ -102,7 +129,7 @@ def run_all(files: list[str], cover: Any) -> list[dict[str, Any]]:
 
 def told(path: str, code: int, kept: Path) -> dict[str, Any]:
     """What a child left. What a file that failed said goes on to our own output."""
-    ended: dict[str, Any] = {"path": path, "code": code, "tests": [], "broken": [], "lines": {}}
+    ended: dict[str, Any] = {"path": path, "code": code, "tests": [], "broken": [], "lines": {}, "ran": {}}
     try:
         ended |= json.loads(kept.with_suffix(".json").read_text())
     except (OSError, ValueError):  # it left before its end, whatever it said then
@@ -123,16 +150,16 @@ def start(path: str, kept: Path, cover: Any) -> int:
         said = os.open(kept.with_suffix(".txt"), os.O_CREAT | os.O_WRONLY)
         os.dup2(said, 1)
         os.dup2(said, 2)
-        cover.switch_context(path)  # what importing the application covered stays with the one before
-        recorder = Recorder()
+        recorder = Recorder(cover)  # what importing the application covered stays with the context before
         code = int(importlib.import_module("pytest").main([*ARGUMENTS, path], plugins=[recorder]))
         cover.stop()
         data = cover.get_data()
-        data.set_query_context(path)
+        data.set_query_contexts(["."])  # any that has a name
         ended = {
             "tests": list(recorder.tests.values()),
             "broken": recorder.broken,
             "lines": lines_of(data),
+            "ran": who_ran(data, list(recorder.tests)),
         }
         kept.with_suffix(".json").write_text(json.dumps(ended))
     finally:
@@ -142,13 +169,32 @@ def start(path: str, kept: Path, cover: Any) -> int:
 
 def lines_of(data: Any) -> dict[str, list[int]]:
     """``path -> lines`` of what was covered."""
+    found: dict[str, list[int]] = {path: sorted(data.lines(name) or ()) for path, name in measured(data)}
+    return {path: lines for path, lines in found.items() if lines}
+
+
+def who_ran(data: Any, tests: list[str]) -> dict[str, dict[str, list[int]]]:
+    """``path -> tests -> lines``. Tests are a hexadecimal number: its bit ``n`` stands for the test ``n``."""
+    bits = {test: 1 << number for number, test in enumerate(tests)} | {COMMON: (1 << len(tests)) - 1}
+    found: dict[str, dict[str, list[int]]] = {}
+    for path, name in measured(data):
+        lines: dict[str, list[int]] = {}
+        for line, contexts in sorted(data.contexts_by_lineno(name).items()):
+            who = 0
+            for context in contexts:
+                who |= bits.get(context, 0)
+            if who:
+                lines.setdefault(f"{who:x}", []).append(line)
+        if lines:
+            found[path] = lines
+    return found
+
+
+def measured(data: Any) -> list[tuple[str, str]]:
+    """The project's files, with the names that coverage knows them by."""
     top = Path.cwd()
-    found: dict[str, list[int]] = {
-        Path(name).relative_to(top).as_posix(): sorted(data.lines(name) or ())
-        for name in data.measured_files()
-        if Path(name).is_relative_to(top)
-    }
-    return {path: lines for path, lines in sorted(found.items()) if lines}
+    names = [name for name in data.measured_files() if Path(name).is_relative_to(top)]
+    return sorted((Path(name).relative_to(top).as_posix(), name) for name in names)
 
 
 if __name__ == "__main__":
