@@ -5,7 +5,8 @@ from __future__ import annotations
 import importlib.util
 import sys
 from collections import Counter, deque
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Generator, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -41,9 +42,34 @@ async def apply_scripts(url: str, change: Callable[[str, str], str] = lambda _, 
 
 
 @pytest.fixture(scope="session")
-def scripts() -> Callable[..., Awaitable[None]]:
-    """``await scripts(url, change)``: the journal's SQL, each file first changed as a mutant wants it."""
+def scripts() -> Callable[[str], Awaitable[None]]:
+    """``await scripts(url)``: the journal's SQL."""
     return apply_scripts
+
+
+@pytest.fixture(scope="session")
+def mutated(make_database: DatabaseFactory) -> Callable[[str, str, str], AbstractContextManager[str]]:
+    """``with mutated(file, rule, mutation) as url``: a journal without a rule of that script."""
+
+    @contextmanager
+    def mutated(file: str, rule: str, mutation: str) -> Generator[str]:
+        changed: list[str] = []
+
+        def change(script: str, text: str) -> str:
+            if script.startswith(file) and rule in text:
+                changed.append(script)
+                return text.replace(rule, mutation)
+            return text
+
+        url = make_database()
+        try:
+            run_apart(lambda: apply_scripts(url, change))
+            assert changed, "the rule is no longer spelt like this"
+            yield url
+        finally:
+            make_database.drop(url)
+
+    return mutated
 
 
 @pytest.fixture(scope="session")
@@ -116,12 +142,22 @@ class Desk(Struct):
         )
 
 
-@pytest.fixture
-async def desk(connection: Any) -> Desk:
+async def open_desk(connection: Any) -> Desk:
     desk = Desk(journal=Journal(connection), connection=connection, org=uuid7(), worker=uuid7())
     await desk.journal.found(desk.org, "ours")
     await desk.journal.enlist(desk.worker, "desk", 50)
     return desk
+
+
+@pytest.fixture
+async def desk(connection: Any) -> Desk:
+    return await open_desk(connection)
+
+
+@pytest.fixture
+def desk_over() -> Callable[[Any], Awaitable[Desk]]:
+    """``await desk_over(connection)``: a desk on another journal."""
+    return open_desk
 
 
 STILL_CLOCK = """create or replace function factory_now() returns timestamptz language sql volatile as

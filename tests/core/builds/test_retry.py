@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 from uuid import UUID
 
+import asyncpg
 import pytest
 
 from factory_core.builds.errors import BuildMissing, BuildUnready, TaskMissing
@@ -126,14 +127,13 @@ async def test_a_failed_task_of_an_open_build_is_retried(desk: Any, noop: Make) 
     assert await desk.state(build) == "passed"
 
 
-async def test_what_a_retried_task_spawned_is_spawned_once_more_under_new_fences(
-    desk: Any, noop: Make
-) -> None:
+async def spawned_again(desk: Any, noop: Make) -> tuple[UUID, dict[str, Any], list[int | None]]:
+    """A task spawns two, both are taken away while one of them runs, and it spawns them once more: the build, the second
+    two, and what was answered to reports of the one that ran (before and after it was started again)."""
     build, started = await desk.planned([noop("a"), noop("b")], [("a", "b")], max_agents=4)
     children = Completion(tasks=(NewTask(id="a/x/1", agent="x", joined=True), NewTask(id="a/x/2", agent="x")))
     turn = await desk.turn((started["a"], children))
-    late = next(attempt for attempt in turn.started if attempt.task == "a/x/2")
-    first = next(attempt for attempt in turn.started if attempt.task == "a/x/1")
+    first, late = sorted(turn.started, key=lambda attempt: attempt.task)
     await desk.turn((first, FAILED))
     await desk.journal.cancel(desk.org, build)
     await desk.turn((late, Completion()))
@@ -141,14 +141,37 @@ async def test_what_a_retried_task_spawned_is_spawned_once_more_under_new_fences
     assert await desk.states(build) == {"a": "ready", "b": "waiting"}
     (again,) = (await desk.turn()).started
     turn = await desk.turn((again, children), (late, Completion()))
-    assert turn.seqs[1] is None
-    assert {attempt.task: attempt.fence for attempt in turn.started} == {"a/x/1": 2, "a/x/2": 2}
-    assert (await desk.turn((late, Completion()))).seqs == (None,)
+    answers = [turn.seqs[1], *(await desk.turn((late, Completion()))).seqs]
+    return build, {attempt.task: attempt for attempt in turn.started}, answers
+
+
+async def test_what_a_retried_task_spawned_is_spawned_once_more_under_new_fences(
+    desk: Any, noop: Make
+) -> None:
+    build, started, answers = await spawned_again(desk, noop)
+    assert {task: attempt.fence for task, attempt in started.items()} == {"a/x/1": 2, "a/x/2": 2}
+    assert answers == [None, None]
     row = await desk.journal.build(desk.org, build)
     assert (row.tasks, row.agents) == (5, 4)
-    reports = [(attempt, Completion()) for attempt in turn.started]
+    reports = [(attempt, Completion()) for attempt in started.values()]
     assert await run(desk, {}, {a.task: a for a in (await desk.turn(*reports)).started}) == ["b"]
     assert await desk.state(build) == "passed"
+
+
+async def test_counting_fences_anew_takes_a_late_report_for_that_of_another(
+    mutated: Any, desk_over: Any, noop: Make
+) -> None:
+    """Negative control: without the first fence, what was taken away ends the task of its name."""
+    with mutated("04", "v_build.first_fence,", "0,") as url:
+        connection: Any = await asyncpg.connect(url)
+        try:
+            desk = await desk_over(connection)
+            build, started, answers = await spawned_again(desk, noop)
+            assert {task: attempt.fence for task, attempt in started.items()} == {"a/x/1": 1, "a/x/2": 1}
+            assert answers[1] is not None
+            assert (await desk.states(build))["a/x/2"] == "done"
+        finally:
+            await connection.close()
 
 
 async def test_who_merges_is_no_agent_when_the_build_is_planned_again(desk: Any, noop: Make) -> None:

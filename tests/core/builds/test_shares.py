@@ -16,7 +16,6 @@ from factory_core.builds.ids import uuid7
 from factory_core.builds.journal import Completion, Journal, NewTask, Report, Submission
 from factory_core.builds.shares import OrganisationShare, ProjectShare
 from factory_core.errors import FactoryError
-from factory_core.testing.databases import DatabaseFactory
 
 pytestmark = pytest.mark.anyio
 Floor = Any
@@ -372,22 +371,9 @@ MUTANTS: dict[str, tuple[str, str, str, Callable[[Floor], Awaitable[None]]]] = {
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", MUTANTS)
-async def test_a_mutant_is_caught(
-    name: str, make_database: DatabaseFactory, scripts: Callable[..., Awaitable[None]], floor_over: Any
-) -> None:
+async def test_a_mutant_is_caught(name: str, mutated: Any, floor_over: Any) -> None:
     file, rule, mutation, judge = MUTANTS[name]
-    changed: list[str] = []
-
-    def change(script: str, text: str) -> str:
-        if script.startswith(file) and rule in text:
-            changed.append(script)
-            return text.replace(rule, mutation)
-        return text
-
-    url = make_database()
-    try:
-        await scripts(url, change)
-        assert changed, "the rule is no longer spelt like this"
+    with mutated(file, rule, mutation) as url:
         connection: Any = await asyncpg.connect(url)
         try:
             floor = await floor_over(connection, url)
@@ -395,5 +381,3 @@ async def test_a_mutant_is_caught(
                 await judge(floor)
         finally:
             await connection.close()
-    finally:
-        make_database.drop(url)
