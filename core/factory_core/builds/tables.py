@@ -49,6 +49,7 @@ class Organisation(Table, tablename="organisation"):
     max_builds = Integer(null=True)
     max_queued = Integer(null=True)
     reserved = Boolean(default=False)
+    max_memory = BigInt(null=True)
 
 
 class Build(Table, tablename="build"):
@@ -164,6 +165,7 @@ class ProjectShare(Table, tablename="project_share"):
     project = Text(primary_key=True)
     weight = Integer(default=1)
     max_running = Integer(null=True)
+    max_memory = BigInt(null=True)
 
 
 class Memo(Table, tablename="memo"):

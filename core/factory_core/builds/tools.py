@@ -17,7 +17,7 @@ from factory_core.builds.paths import check_produced
 from factory_core.builds.pieces import Pieces
 from factory_core.contracts.agent import Board
 from factory_core.contracts.files import FileRef, Produced
-from factory_core.contracts.sandbox import Limits, Sandbox, SandboxJob, SandboxResult
+from factory_core.contracts.sandbox import HostShare, Limits, Sandbox, SandboxJob, SandboxResult
 from factory_core.contracts.storage import Storage
 from factory_core.errors import FactoryError, ObjectMissing
 from factory_core.sandbox.inside.carrier import pattern
@@ -26,6 +26,7 @@ from factory_core.sandbox.toolchain import Toolchain
 __all__ = ["BlobDamaged", "Blobs", "BuildTools"]
 
 Log = Callable[[str, str], Awaitable[None]]
+SharesNow = Callable[[], Awaitable[tuple[HostShare, ...]]]
 WORK_FOLDER = "work"
 PREFIX = "run-"
 HELD = ".held"
@@ -78,6 +79,7 @@ class BuildTools:
         log: Log,
         board: Board,
         pieces: Pieces | None = None,
+        shares: SharesNow | None = None,
     ) -> None:
         self.board = board
         self._blobs = blobs
@@ -86,6 +88,7 @@ class BuildTools:
         self._folder = home / WORK_FOLDER
         self._log = log
         self._pieces = pieces or Pieces()
+        self._shares = shares
 
     async def recall(self, keys: Iterable[str]) -> dict[str, Any]:
         """What was remembered under these keys."""
@@ -126,6 +129,7 @@ class BuildTools:
                     environment=environment or {},
                     limits=bounds,
                     collect=collect,
+                    shares=await self._shares() if self._shares else (),
                 )
             )
             return result, await asyncio.to_thread(_collect, work, collect, bounds.work_bytes)

@@ -7,7 +7,7 @@ from typing import Protocol
 
 from msgspec import Struct
 
-__all__ = ["Limits", "ProbeRow", "Sandbox", "SandboxJob", "SandboxResult"]
+__all__ = ["HostShare", "Limits", "ProbeRow", "Sandbox", "SandboxJob", "SandboxResult"]
 
 
 class Limits(Struct, frozen=True, kw_only=True):
@@ -28,6 +28,22 @@ class Limits(Struct, frozen=True, kw_only=True):
     """How much of stdout and of stderr is kept; the rest is counted and dropped."""
 
 
+class HostShare(Struct, frozen=True, kw_only=True):
+    """What all commands of one organisation, or of one project, get together of one worker host."""
+
+    name: str
+    """Whose it is: any text that nobody else on the host has."""
+    weight: int = 1
+    """The processor is divided in proportion to the weights of those beside it that want it; above 100 counts as 100."""
+    max_memory: int | None = None
+    """Bytes that they may hold at once; None is no limit. Past it the kernel ends one of them, and nobody else's."""
+
+    def __post_init__(self) -> None:
+        """Raises ValueError for a weight below 1."""
+        if self.weight < 1:
+            raise ValueError(f"A share weighs 1 or more, not {self.weight}.")
+
+
 class SandboxJob(Struct, frozen=True, kw_only=True):
     """One command. It sees ``work`` read-write at /work (its current folder), each of ``mounts`` read-only, and nothing
     else of the host but the system's libraries and the interpreter."""
@@ -42,6 +58,9 @@ class SandboxJob(Struct, frozen=True, kw_only=True):
     stdin: bytes = b""
     collect: tuple[str, ...] = ("**",)
     """Path globs of the new and changed regular files that are brought back to ``work`` when the command has ended."""
+    shares: tuple[HostShare, ...] = ()
+    """Whose command it is, outermost first: the organisation, then the project. Where the host lets no control groups be
+    made in others, they are not kept (``studio doctor`` says so)."""
 
 
 class SandboxResult(Struct, frozen=True, kw_only=True):

@@ -68,6 +68,7 @@ class ToolRoom:
             log=write,
             pieces=pieces,
             board=TaskBoard(self._journal.boards, assignment),
+            shares=partial(self._journal.shares.of_hosts, assignment.org, assignment.build),
         )
 
 

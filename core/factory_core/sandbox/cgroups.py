@@ -1,22 +1,38 @@
-"""Control groups, where the host lets us make them: bounds of a whole sandbox, and its share of the processor."""
+"""Control groups, where the host lets us make them: bounds of a whole sandbox, and its share of the processor.
+
+A sandbox's group lies in the group of its project, and that one in its organisation's, so that the kernel divides the
+processor by their weights, however many sandboxes each has. All worker processes of a host share those groups: each makes
+them when it needs them, and whoever finds them empty takes them away.
+"""
 
 from __future__ import annotations
 
 import contextlib
 import errno
+import hashlib
 import itertools
 import os
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import cache
 from pathlib import Path
 
 from msgspec import Struct
+from msgspec.structs import replace
 
-__all__ = ["ControlGroup", "Place", "find_place", "make_group", "sweep"]
+from factory_core.contracts.sandbox import HostShare
+
+__all__ = ["ControlGroup", "Place", "find_place", "make_group", "share_folder", "sweep", "what_is_missing"]
 
 PREFIX = "factory-"
+SHARED = f"{PREFIX}of-"
 ROOT = Path("/sys/fs/cgroup")
+HEAVIEST = 100
+"""The kernel's weights go no further than a hundred times the usual one."""
+TRIES = 100
+"""How often a group is made anew that others took away before anything was in it."""
+TAKEN_AWAY = {errno.ENOENT, errno.ENODEV, errno.EBUSY}
+"""What the kernel says of a group that is gone, or going."""
 _numbers = itertools.count()
 
 
@@ -27,28 +43,58 @@ class Place(Struct, frozen=True):
     pids: Path
     cpu: Path | None = None
     """None: where the processor cannot be shared out, a sandbox with many processes gets more of it."""
+    account: Path | None = None
+    """Where v1 counts the time used, often the same as ``cpu``; None: nowhere."""
+    nested: bool = True
+    """Whether groups can be made in groups; if not, nothing is shared out by organisation and project."""
+
+    @property
+    def folders(self) -> tuple[Path, ...]:
+        """Each once."""
+        found = (self.memory, self.pids, self.cpu, self.account)
+        return tuple(dict.fromkeys(folder for folder in found if folder))
 
 
 class ControlGroup:
-    """One group for one sandbox. Raises OSError where the host refuses a part of it."""
+    """One group for one sandbox, in those of the shares it belongs to. Raises OSError where the host refuses a part of
+    it."""
 
-    def __init__(self, place: Place, name: str, *, memory: int, processes: int) -> None:
-        self._memory = place.memory / name
-        pids = place.pids / name
-        # Each group has the same weight unless told otherwise, however many processes are in it.
-        cpu = (place.cpu / name,) if place.cpu else ()
-        self._folders = tuple(dict.fromkeys((self._memory, pids, *cpu)))
+    def __init__(
+        self, place: Place, name: str, *, memory: int, processes: int, shares: Sequence[HostShare] = ()
+    ) -> None:
+        self._shares = tuple(shares) if place.nested else ()
+        self._place = place
+        self._names = (*map(_shared_name, self._shares), name)
+        self._memory = place.memory.joinpath(*self._names)
+        self._folders = tuple(folder.joinpath(*self._names) for folder in place.folders)
         try:
-            for folder in self._folders:
-                folder.mkdir()
+            for folder in place.folders:
+                _make(folder, self._names)
             if place.memory == place.pids:
-                _hand_down(place.memory, ("memory", "pids", "cpu") if cpu else ("memory", "pids"))
-            if cpu and not any((cpu[0] / file).exists() for file in ("cpu.weight", "cpu.shares")):
-                raise FileNotFoundError(errno.ENOENT, "no share of the processor", str(cpu[0]))
-            self._limit(memory, pids, processes)
+                wanted = ("memory", "pids", "cpu") if place.cpu else ("memory", "pids")
+                for folder in self._above(place.memory):
+                    _hand_down(folder, wanted)
+            if place.cpu and _weight_file(place.cpu.joinpath(*self._names)) is None:
+                raise FileNotFoundError(errno.ENOENT, "no share of the processor", str(place.cpu))
+            self._share()
+            self._limit(memory, place.pids.joinpath(*self._names), processes)
         except OSError:
             self.remove()
             raise
+
+    def _above(self, root: Path) -> list[Path]:
+        """The groups that this one lies in, outermost first."""
+        return [root.joinpath(*self._names[:depth]) for depth in range(len(self._names))]
+
+    def _share(self) -> None:
+        """Set anew each time: who set it last knew best. A sandbox itself weighs as much as any other of its project."""
+        for depth, share in enumerate(self._shares, 1):
+            names = self._names[:depth]
+            _bound_memory(self._place.memory.joinpath(*names), share.max_memory)
+            file = _weight_file(self._place.cpu.joinpath(*names)) if self._place.cpu else None
+            if file is not None:
+                usual = 100 if file.name == "cpu.weight" else 1024
+                file.write_text(str(usual * min(share.weight, HEAVIEST)))
 
     def _limit(self, memory: int, pids: Path, processes: int) -> None:
         unified = (self._memory / "memory.max").exists()
@@ -65,7 +111,7 @@ class ControlGroup:
             (folder / "cgroup.procs").write_text(str(pid))
 
     def memory_ran_out(self) -> bool:
-        """Whether the kernel killed something for memory."""
+        """Whether the kernel killed something in it for memory, its own or that of all its project or organisation."""
         for file in ("memory.events", "memory.oom_control"):
             with contextlib.suppress(OSError):
                 words = (self._memory / file).read_text().split()
@@ -73,11 +119,76 @@ class ControlGroup:
         return False
 
     def remove(self) -> bool:
-        """Take the group away, and whether it is gone; it stays while something in it has not quite ended."""
+        """Take the group away, and whether it is gone; it stays while something in it has not quite ended. The groups
+        above go with the last in them."""
         for folder in self._folders:
             with contextlib.suppress(OSError):
                 folder.rmdir()
-        return not any(folder.exists() for folder in self._folders)
+        if any(folder.exists() for folder in self._folders):
+            return False
+        for root in self._place.folders:
+            with contextlib.suppress(OSError):  # another sandbox is in it
+                for folder in reversed(self._above(root)[1:]):
+                    folder.rmdir()
+        return True
+
+
+def share_folder(root: Path, shares: Sequence[HostShare]) -> Path:
+    """The group of the last of the shares, which lies in those of the others."""
+    return root.joinpath(*map(_shared_name, shares))
+
+
+def _shared_name(share: HostShare) -> str:
+    """Whose share it is may be any text, so only its digest becomes a path."""
+    return SHARED + hashlib.sha256(share.name.encode()).hexdigest()[:24]
+
+
+def _make(root: Path, names: Sequence[str]) -> None:
+    """The last of the groups and those above it. As long as it is there, nobody can take those away."""
+    for _ in range(TRIES):
+        try:
+            for depth in range(1, len(names)):
+                with contextlib.suppress(FileExistsError):
+                    root.joinpath(*names[:depth]).mkdir()
+                _count_with_children(root.joinpath(*names[:depth]))
+            root.joinpath(*names).mkdir()
+        except OSError as error:
+            if error.errno not in TAKEN_AWAY:
+                raise
+        else:
+            return
+    raise FileNotFoundError(errno.ENOENT, "others keep taking it away", str(root.joinpath(*names)))
+
+
+def _count_with_children(folder: Path) -> None:
+    """Kernels before 5.11 bound what is in a group without the groups below it unless told otherwise."""
+    file = folder / "memory.use_hierarchy"
+    if file.exists() and file.read_text().strip() == "0":
+        file.write_text("1")
+
+
+def _weight_file(folder: Path) -> Path | None:
+    files = (folder / "cpu.weight", folder / "cpu.shares")
+    return next((file for file in files if file.exists()), None)
+
+
+def _bound_memory(folder: Path, most: int | None) -> None:
+    """For all the group's sandboxes together. Version 1 refuses a bound below what is held: the next to start tries it
+    again."""
+    if (folder / "memory.max").exists():
+        (folder / "memory.max").write_text("max" if most is None else str(most))
+        return
+    files = [folder / "memory.limit_in_bytes", folder / "memory.memsw.limit_in_bytes"]
+    files = [file for file in files if file.exists()]
+    for order in (files, files[::-1]):  # memory alone may never have the higher bound
+        try:
+            for file in order:
+                file.write_text("-1" if most is None else str(most))
+        except OSError as error:
+            if error.errno not in (errno.EINVAL, errno.EBUSY):
+                raise
+        else:
+            return
 
 
 def _hand_down(folder: Path, controllers: tuple[str, ...]) -> None:
@@ -91,42 +202,74 @@ def _hand_down(folder: Path, controllers: tuple[str, ...]) -> None:
 
 @cache
 def find_place() -> Place | None:
-    """Where a group with both limits can be made, and with a share of the processor if anywhere, tried with a process of
-    ours; None = nowhere."""
-    for place in _places():
-        try:
-            group = ControlGroup(place, f"{PREFIX}{os.getpid()}-trial", memory=64 << 20, processes=16)
-        except OSError:
-            continue
-        try:
-            with subprocess.Popen(["/bin/cat"], stdin=subprocess.PIPE, env={}) as trial:
-                group.add(trial.pid)
-        except OSError:
-            continue
-        else:
-            return place
-        finally:
-            group.remove()
-    return None
+    """Where a group with both limits can be made, with a share of the processor and for each organisation and project if
+    anywhere, tried with a process of ours; None = nowhere."""
+    tried = (each for place in _places() for each in (place, replace(place, nested=False)))
+    return next(filter(_works, tried), None)
 
 
-def make_group(*, memory: int, processes: int) -> ControlGroup | None:
+def _works(place: Place) -> bool:
+    name = f"{PREFIX}{os.getpid()}-trial"
+    shares = (HostShare(name=name), HostShare(name=name))
+    try:
+        group = ControlGroup(place, name, memory=64 << 20, processes=16, shares=shares)
+    except OSError:
+        return False
+    try:
+        with subprocess.Popen(["/bin/cat"], stdin=subprocess.PIPE, env={}) as trial:
+            group.add(trial.pid)
+    except OSError:
+        return False
+    else:
+        return True
+    finally:
+        group.remove()
+
+
+def make_group(*, memory: int, processes: int, shares: Sequence[HostShare] = ()) -> ControlGroup | None:
     """A fresh group, or None where the host lets us make none."""
     place = find_place()
     if place is None:
         return None
-    return ControlGroup(place, f"{PREFIX}{os.getpid()}-{next(_numbers)}", memory=memory, processes=processes)
+    name = f"{PREFIX}{os.getpid()}-{next(_numbers)}"
+    return ControlGroup(place, name, memory=memory, processes=processes, shares=shares)
+
+
+def what_is_missing() -> str:
+    """What cannot be shared out on this host and what to do about it; empty: nothing."""
+    place = find_place()
+    if place is None:
+        lost = (
+            "none can be made: processes and memory of a sandbox are counted from outside, and neither processor nor "
+            "memory is shared out by organisation and project"
+        )
+    elif place.cpu is None:
+        lost = "the processor cannot be shared out: a sandbox with many processes gets more of it"
+    elif not place.nested:
+        lost = "none can be made in another: each sandbox gets as much as any other, whosever it is"
+    else:
+        return ""
+    return (
+        f"{lost}. Run the workers as root, under systemd with Delegate=yes in a service of its own, or in a container that "
+        "may write to /sys/fs/cgroup."
+    )
 
 
 def sweep() -> None:
     """Take away what killed processes of the studio left behind."""
     place = find_place()
-    for folder in {place.memory, place.pids, place.cpu or place.pids} if place else ():
-        for group in folder.glob(f"{PREFIX}*-*"):
-            maker = group.name.removeprefix(PREFIX).partition("-")[0]
-            if not Path(f"/proc/{maker}").exists():
-                with contextlib.suppress(OSError):
-                    group.rmdir()
+    for folder in place.folders if place else ():
+        _sweep(folder)
+
+
+def _sweep(folder: Path) -> None:
+    for group in folder.glob(f"{PREFIX}*-*"):
+        if group.name.startswith(SHARED):
+            _sweep(group)
+        elif Path("/proc", group.name.removeprefix(PREFIX).partition("-")[0]).exists():
+            continue
+        with contextlib.suppress(OSError):
+            group.rmdir()
 
 
 def _places() -> Iterator[Place]:
@@ -135,9 +278,14 @@ def _places() -> Iterator[Place]:
     if "memory" in mine and "pids" in mine:
         for memory in _upwards(mine["memory"]):
             for pids in _upwards(mine["pids"]):
+                plain = Place(ROOT / "memory" / memory, ROOT / "pids" / pids)
                 for cpu in _upwards(mine["cpu"]) if "cpu" in mine else ():
-                    yield Place(ROOT / "memory" / memory, ROOT / "pids" / pids, ROOT / "cpu" / cpu)
-                yield Place(ROOT / "memory" / memory, ROOT / "pids" / pids)
+                    # Under both names the kernel has one folder where it counts with the share.
+                    shared = replace(plain, cpu=(ROOT / "cpu" / cpu).resolve())
+                    for account in _upwards(mine["cpuacct"]) if "cpuacct" in mine else ():
+                        yield replace(shared, account=(ROOT / "cpuacct" / account).resolve())
+                    yield shared
+                yield plain
     for folder in _upwards(mine.get("", "/")):
         yield Place(ROOT / folder, ROOT / folder, ROOT / folder)
         yield Place(ROOT / folder, ROOT / folder)

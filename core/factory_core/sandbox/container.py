@@ -174,6 +174,7 @@ class _Container:
         self.group = make_group(
             memory=limits.memory_bytes + limits.work_bytes + 2 * limits.tmp_bytes,
             processes=limits.processes + OWN_PROCESSES,
+            shares=self.job.shares,
         )
         if self.group:
             self.group.add(pid)

@@ -3,19 +3,31 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+from collections.abc import AsyncGenerator
 
-from factory_core.contracts.sandbox import ProbeRow, Sandbox, SandboxJob, SandboxResult
+from factory_core.contracts.sandbox import HostShare, ProbeRow, Sandbox, SandboxJob, SandboxResult
 
 __all__ = ["TakingTurns"]
 
+Shares = tuple[HostShare, ...]
+
 
 class TakingTurns:
-    """Waiting for a turn does not count towards a command's time."""
+    """A free turn goes to who runs least for its weight: first the organisation, then its project, then who came first.
+
+    An organisation of which nothing runs waits for nobody: from then on the processor is the kernel's to divide. So there
+    are at most as many commands as turns, and one more for each further organisation. Waiting for a turn does not count
+    towards a command's time."""
 
     def __init__(self, sandbox: Sandbox, at_once: int) -> None:
         self.name = sandbox.name
         self._sandbox = sandbox
-        self._turns = asyncio.Semaphore(at_once)
+        self._at_once = at_once
+        self._running: dict[tuple[str, ...], int] = {}
+        """How many run for each share, by the names down to it; of all, under no name."""
+        self._waiting: list[tuple[Shares, asyncio.Future[None]]] = []
+        """In the order they came."""
 
     async def probe(self) -> tuple[ProbeRow, ...]:
         """As the sandbox itself."""
@@ -23,5 +35,48 @@ class TakingTurns:
 
     async def run(self, job: SandboxJob) -> SandboxResult:
         """Wait for a turn, then run. Raises SandboxUnavailable."""
-        async with self._turns:
+        async with self._turn(job.shares):
             return await self._sandbox.run(job)
+
+    @contextlib.asynccontextmanager
+    async def _turn(self, shares: Shares) -> AsyncGenerator[None]:
+        given = asyncio.get_running_loop().create_future()
+        self._waiting.append((shares, given))
+        try:
+            self._give()
+            await given
+            yield
+        finally:
+            if given.done() and not given.cancelled():
+                self._count(shares, -1)
+            self._waiting = [(whose, each) for whose, each in self._waiting if each is not given]
+            self._give()
+
+    def _give(self) -> None:
+        while self._waiting:
+            whose, given = min(self._waiting, key=lambda waiting: self._load(waiting[0]))
+            idle = not self._running.get(_names(whose)[1])
+            if not idle and self._running.get((), 0) >= self._at_once:
+                return
+            self._waiting = [(each, other) for each, other in self._waiting if other is not given]
+            if not given.cancelled():
+                self._count(whose, 1)
+                given.set_result(None)
+
+    def _load(self, whose: Shares) -> list[float]:
+        names = _names(whose)[1:]
+        weights = [share.weight for share in whose] or [1]
+        return [self._running.get(name, 0) / weight for name, weight in zip(names, weights, strict=True)]
+
+    def _count(self, whose: Shares, more: int) -> None:
+        for name in _names(whose):
+            left = self._running.get(name, 0) + more
+            self._running[name] = left
+            if not left:
+                del self._running[name]
+
+
+def _names(whose: Shares) -> list[tuple[str, ...]]:
+    """Of all, of the organisation, of the project. Who has no share counts as one organisation more."""
+    names = tuple(share.name for share in whose) or ("",)
+    return [names[:depth] for depth in range(len(names) + 1)]

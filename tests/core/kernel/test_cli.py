@@ -9,10 +9,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from factory_core.contracts.sandbox import ProbeRow
 from factory_core.kernel import boot, cli
 from factory_core.kernel.boot import KERNEL_COMMANDS
+from factory_core.sandbox import cgroups
 
 
 @pytest.fixture
@@ -138,6 +140,34 @@ def test_doctor_says_when_the_sandbox_lets_something_through(
     assert "FAIL sandbox: 1 of 2 escapes refused" in out
     assert "FAIL sandbox: TCP out: connected" in out
     assert "ok   sandbox: mount" in out
+
+
+def test_doctor_says_when_nothing_can_be_shared_out_and_passes_all_the_same(
+    run: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place = cgroups.find_place()
+    anywhere = place or cgroups.Place(Path("/m"), Path("/p"), Path("/c"))
+    for found, said in (
+        (None, "none can be made"),
+        (replace(anywhere, cpu=None), "the processor cannot be shared out"),
+        (replace(anywhere, cpu=Path("/c"), nested=False), "none can be made in another"),
+        (replace(anywhere, cpu=Path("/c"), nested=True), None),
+    ):
+        monkeypatch.setattr(cgroups, "find_place", lambda found=found: found)
+        monkeypatch.setattr("factory_core.sandbox.choose_sandbox", Tight)
+        checks = {check["name"]: check for check in json.loads(run("doctor", "--json")[1])["checks"]}
+        check = checks["control groups"]
+        assert (check["ok"], check["required"]) == (said is None, False)
+        assert check["detail"].startswith(said or "")
+        assert (said is None) == (check["detail"] == "")
+        assert said is None or "Delegate=yes" in check["detail"]
+
+
+class Tight:
+    """A sandbox that is not asked here."""
+
+    async def probe(self) -> tuple[ProbeRow, ...]:
+        return (ProbeRow(name="mount", refused=True),)
 
 
 def test_plugins_list_tells_what_each_added_and_why_one_is_off(

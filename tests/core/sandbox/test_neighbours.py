@@ -117,11 +117,11 @@ def test_a_fork_bomb_takes_its_share_and_no_more(place: cgroups.Place, beside: C
 def test_without_a_group_for_the_processor_it_takes_nearly_all(
     place: cgroups.Place, beside: Callable[..., object], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    without = replace(place, cpu=None)
+    without = replace(place, cpu=None, account=None)
     monkeypatch.setattr(
         container,
         "make_group",
-        lambda *, memory, processes: cgroups.ControlGroup(
+        lambda *, memory, processes, shares: cgroups.ControlGroup(
             without,
             f"{cgroups.PREFIX}{os.getpid()}-{time.monotonic_ns()}",
             memory=memory,

@@ -30,7 +30,7 @@ def doctor(as_json: bool) -> None:
     from factory_core.kernel.boot import start
 
     studio = start()
-    checks = [*_plugins(studio), *_servers(studio), *asyncio.run(_sandbox())]
+    checks = [*_plugins(studio), *_servers(studio), *asyncio.run(_sandbox()), _groups()]
     if as_json:
         click.echo(msgspec.json.encode({"checks": checks, "warnings": studio.warnings()}))
     else:
@@ -84,3 +84,12 @@ async def _sandbox() -> list[Check]:
         Check(name="sandbox", ok=refused == len(rows), detail=said),
         *(Check(name=f"sandbox: {row.name}", ok=row.refused, detail=row.detail) for row in rows),
     ]
+
+
+def _groups() -> Check:
+    """Not required: a studio with one organisation and one project has nobody to share with."""
+    from factory_core.kernel.health import Check
+    from factory_core.sandbox.cgroups import what_is_missing
+
+    missing = what_is_missing()
+    return Check(name="control groups", ok=not missing, required=False, detail=missing)

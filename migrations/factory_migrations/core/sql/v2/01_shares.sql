@@ -4,7 +4,8 @@ alter table organisation
     add column max_running integer check (max_running > 0),
     add column max_builds integer check (max_builds > 0),
     add column max_queued integer check (max_queued > 0),
-    add column reserved boolean not null default false;
+    add column reserved boolean not null default false,
+    add column max_memory bigint check (max_memory > 0);
 alter table build
     add column project text not null default '',
     add column max_running integer check (max_running > 0);
@@ -37,6 +38,7 @@ create table project_share (
     project text not null,
     weight integer not null default 1 check (weight > 0),
     max_running integer check (max_running > 0),
+    max_memory bigint check (max_memory > 0),
     primary key (org_id, project)
 );
 call journal.protect('project_share');

@@ -14,7 +14,8 @@ create index task_ready on task (build_id, priority desc, n) where state = 'read
 alter table task drop column rank;
 alter table worker drop column vt;
 alter table build drop column project, drop column max_running;
-alter table organisation drop column max_running, drop column max_builds, drop column max_queued, drop column reserved;
+alter table organisation drop column max_running, drop column max_builds, drop column max_queued, drop column reserved,
+    drop column max_memory;
 -- 01_boards
 drop table board, mail;
 -- 01_archive: what was moved to files stays there

@@ -1,0 +1,113 @@
+"""Whose share of the host a task's commands take: the one its build's organisation and project have when they start."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import asyncpg
+import pytest
+
+from factory_core.builds.journal import Submission
+from factory_core.builds.pieces import Pieces
+from factory_core.builds.shares import OrganisationShare, ProjectShare
+from factory_core.builds.tools import Blobs
+from factory_core.contracts.sandbox import HostShare
+from factory_core.contracts.template import Manifest, TemplatePackage, ToolchainSpec
+from factory_core.kernel.work import ToolRoom
+from factory_core.sandbox import cgroups, list_toolchains
+from factory_core.settings import KernelSettings
+from factory_plugin_storage.service import LocalStorage
+
+pytestmark = pytest.mark.anyio
+
+
+@pytest.fixture
+def template(tmp_path: Path) -> TemplatePackage:
+    """One with a toolchain that is there already: this Python."""
+    lock = tmp_path / "empty.lock"
+    lock.touch()
+    ((path, _),) = list_toolchains({"t": lock}, tmp_path).values()
+    (path / "bin").mkdir(parents=True)
+    (path / "bin" / "python").symlink_to(Path(sys.base_prefix, "bin", "python3"))
+    manifest = Manifest(name="t", version="1", title="T", toolchain=ToolchainSpec(lock=lock.name), work=())
+    return TemplatePackage(manifest=manifest, root=tmp_path, digest="d")
+
+
+def used(folder: Path) -> int:
+    for file, word in (("cpuacct.usage", 0), ("cpu.stat", 1)):
+        if (folder / file).exists():
+            return int((folder / file).read_text().split()[word])
+    raise AssertionError(folder)
+
+
+async def test_a_command_is_in_the_groups_of_its_project_and_organisation_as_they_are_now(
+    desk: Any, template: TemplatePackage, tmp_path: Path
+) -> None:
+    place = cgroups.find_place()
+    account = place and (place.cpu if place.cpu == place.memory else place.account)
+    if place is None or account is None:
+        pytest.skip("control groups that count the processor cannot be made here")
+    build = await desk.submit(project="shop")
+    (plan,) = (await desk.turn()).started
+    studio: Any = SimpleNamespace(home=tmp_path, settings=KernelSettings())
+    tools = await ToolRoom(studio, Blobs(LocalStorage(tmp_path)), desk.journal).lend(plan, template, Pieces())
+    shares = await desk.journal.shares.of_hosts(desk.org, build)
+    assert [share.weight for share in shares] == [1, 1]
+    held = cgroups.make_group(memory=1 << 24, processes=4, shares=shares)  # keeps what they count
+    try:
+        folders = [cgroups.share_folder(account, shares[:depth]) for depth in (1, 2)]
+        before = [used(folder) for folder in folders]
+        await desk.journal.shares.give_project(desk.org, "shop", ProjectShare(weight=7, max_memory=1 << 30))
+        result, _ = await tools.run(("python", "-c", "sum(range(10**6))"), ())
+        assert result.exit_code == 0, result.stderr
+        assert all(used(folder) > spent for folder, spent in zip(folders, before, strict=True))
+        memory = cgroups.share_folder(place.memory, shares)
+        (most,) = (file for file in memory.iterdir() if file.name in ("memory.max", "memory.limit_in_bytes"))
+        assert int(most.read_text()) == 1 << 30
+    finally:
+        held.remove()
+
+
+async def test_what_commands_share_on_a_host_is_read_when_one_starts(floor: Any) -> None:
+    org = await floor.organisation("a", weight=3, max_memory=1 << 33)
+    other = await floor.organisation("b")
+    shares = floor.journal.shares
+    builds = [
+        (await floor.journal.submit(Submission(org=each, idem_key=key, spec_digest="s", project=key))).build
+        for each, key in ((org, "shop"), (org, "blog"), (other, "shop"))
+    ]
+    whole, shop = await shares.of_hosts(org, builds[0])
+    assert (whole.weight, whole.max_memory) == (3, 1 << 33)
+    assert shop == HostShare(name="shop")
+    await shares.give_project(org, "shop", ProjectShare(weight=5, max_memory=1 << 32))
+    assert await shares.of_hosts(org, builds[0]) == (
+        whole,
+        HostShare(name="shop", weight=5, max_memory=1 << 32),
+    )
+    assert await shares.of_hosts(org, builds[1]) == (whole, HostShare(name="blog"))
+    (another, theirs) = await shares.of_hosts(other, builds[2])
+    assert (another.name != whole.name, theirs) == (True, HostShare(name="shop"))
+    assert await shares.of_hosts(org, builds[2]) == (), "of another organisation"
+
+
+async def test_organisations_of_the_same_id_in_two_studios_share_nothing(floor: Any) -> None:
+    org = await floor.organisation("local")
+    build = (await floor.journal.submit(Submission(org=org, idem_key="k", spec_digest="s"))).build
+    (here, _) = await floor.journal.shares.of_hosts(org, build)
+    await floor.connection.execute(
+        "update organisation set created_at = created_at - interval '1 microsecond'"
+    )
+    (there, _) = await floor.journal.shares.of_hosts(org, build)
+    assert here.name != there.name
+
+
+async def test_limits_of_memory_are_kept(floor: Any) -> None:
+    org = await floor.organisation("a", max_memory=1 << 40)
+    await floor.journal.shares.give_project(org, "p", ProjectShare(max_memory=1 << 39))
+    assert (await floor.journal.shares.of(org)).max_memory == 1 << 40
+    assert await floor.journal.shares.of_projects(org) == {"p": ProjectShare(max_memory=1 << 39)}
+    with pytest.raises(asyncpg.CheckViolationError):
+        await floor.journal.shares.give(org, OrganisationShare(max_memory=0))
