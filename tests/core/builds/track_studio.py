@@ -176,18 +176,19 @@ class Studio:
     def runner(self) -> BuildRunner:
         """A worker that knows nothing yet."""
 
-        async def lend_nothing(assignment: Assignment, template: TemplatePackage, pieces: Pieces) -> Any:
-            return None
-
         workshop = Workshop(
             agents=self.agents,
-            templates={"t": self.template},
+            templates={"t": self.template, self.template.manifest.name: self.template},
             planner=HierarchicalPlanner(),
             delivery=Delivery(self.desk.journal, self.blobs, self.storage, {"studio": "1"}),
             workspaces=self.workspaces,
-            make_tools=lend_nothing,
+            make_tools=self.lend,
         )
         return BuildRunner(self.desk.journal, self.blobs, workshop, CrashPoints())
+
+    async def lend(self, assignment: Assignment, template: TemplatePackage, pieces: Pieces) -> Any:
+        """The tools of a task: these agents need none."""
+        return None
 
     @property
     def template(self) -> TemplatePackage:
