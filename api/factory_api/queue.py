@@ -19,6 +19,7 @@ from factory_core.builds.deadletters import DeadLetter, DeadLetters
 from factory_core.builds.figures import QueueFigures, WorkerFigures, queue_figures, worker_figures
 from factory_core.kernel.boot import Studio
 from factory_core.kernel.database import Database
+from factory_core.kernel.queue import Queue
 
 Limit = Annotated[int, QueryParameter(ge=1, le=200, description="How many at most.")]
 
@@ -93,11 +94,15 @@ class QueueRoutes(Controller):
         responses=problems(404, 409, 415),
     )
     async def retry(
-        self, data: Chosen, database: NamedDependency[Database | None], organisation: NamedDependency[UUID]
+        self,
+        data: Chosen,
+        database: NamedDependency[Database | None],
+        organisation: NamedDependency[UUID],
+        queue: NamedDependency[Queue],
     ) -> Answered:
         """It is done again, from its first attempt; a build that ended is opened again."""
         pool = _opened(database).pool
-        await DeadLetters(pool, pool, organisation).retry(data.id, by="the API")
+        await DeadLetters(pool, pool, organisation, queue).retry(data.id, by="the API")
         return Answered(id=data.id, done="retried")
 
     @post(
@@ -108,11 +113,15 @@ class QueueRoutes(Controller):
         responses=problems(404, 409, 415),
     )
     async def discard(
-        self, data: Chosen, database: NamedDependency[Database | None], organisation: NamedDependency[UUID]
+        self,
+        data: Chosen,
+        database: NamedDependency[Database | None],
+        organisation: NamedDependency[UUID],
+        queue: NamedDependency[Queue],
     ) -> Answered:
         """It stays undone; a build keeps the end it has."""
         pool = _opened(database).pool
-        await DeadLetters(pool, pool, organisation).discard(data.id, by="the API")
+        await DeadLetters(pool, pool, organisation, queue).discard(data.id, by="the API")
         return Answered(id=data.id, done="discarded")
 
 

@@ -16,6 +16,7 @@ from msgspec import Struct
 
 from factory_core.builds.control import Control
 from factory_core.builds.figures import BUILDS
+from factory_core.builds.wake import Reminds
 from factory_core.errors import FactoryError
 
 if TYPE_CHECKING:
@@ -103,12 +104,16 @@ class DeadLetter(Struct, frozen=True, kw_only=True):
 class DeadLetters:
     """The dead letters of one organisation, or of all for the operator (``org`` None).
 
-    ``writer`` runs the journal's functions, as its owner; ``reader`` sees the organisation's rows only."""
+    ``writer`` runs the journal's functions, as its owner; ``reader`` sees the organisation's rows only. ``queue`` is told of
+    what was decided."""
 
-    def __init__(self, writer: Connection, reader: Connection, org: UUID | None) -> None:
+    def __init__(
+        self, writer: Connection, reader: Connection, org: UUID | None, queue: Reminds | None = None
+    ) -> None:
         self._writer = writer
         self._reader = reader
         self._org = org
+        self._queue = queue
 
     async def newest(self, *, limit: int = 50) -> tuple[DeadLetter, ...]:
         """Tasks and jobs together, those that died last first."""
@@ -127,6 +132,8 @@ class DeadLetters:
             "select journal.discard_task($1, $2, $3, $4)", self._org, build, task, by[:200]
         )
         _require(letter, done)
+        if self._queue is not None:
+            await self._queue.tell(frozenset((build,)), False)
 
     async def retry(self, letter: str, *, by: str = "") -> None:
         """Have it done again, from its first attempt; a build that ended is opened again.
@@ -141,6 +148,8 @@ class DeadLetters:
             raise LetterMissing(letter)
         _require(letter, row["state"] == "quarantined")
         await Control(self._writer).retry(row["org_id"], build, tasks=[task], by=by)
+        if self._queue is not None:
+            await self._queue.wake(build)
 
     async def _change(self, query: str, letter: str, identity: str) -> None:
         try:

@@ -188,21 +188,22 @@ class Journal:
         )
         return _turn(rows)
 
-    async def tend(self, ttl: float) -> int:
-        """Reap a silent worker, fire timers, end what is overdue: how much was moved."""
-        return await self._source.fetchval("select journal.tend($1)", ttl)
+    async def tend(self, ttl: float) -> frozenset[UUID]:
+        """Reap a silent worker, fire timers, end what is overdue: the builds in which anything moved."""
+        return frozenset(await self._source.fetchval("select journal.tend($1)", ttl))
 
-    async def fire(self) -> int:
-        """Make ready the tasks whose time has come: how many."""
-        return await self._source.fetchval("select journal.fire()")
+    async def fire(self) -> frozenset[UUID]:
+        """Make ready the tasks whose time has come: their builds. No event tells of it."""
+        return frozenset(await self._source.fetchval("select journal.fire()"))
 
-    async def reap(self, ttl: float) -> int | None:
-        """Free the tasks of one worker silent for ``ttl`` seconds: how many, or None when none is silent."""
-        return await self._source.fetchval("select journal.reap($1)", ttl)
+    async def reap(self, ttl: float) -> frozenset[UUID] | None:
+        """Free the tasks of one worker silent for ``ttl`` seconds: their builds, or None when none is silent."""
+        builds = await self._source.fetchval("select journal.reap($1)", ttl)
+        return None if builds is None else frozenset(builds)
 
-    async def leave(self, worker: UUID) -> int:
-        """Say goodbye: what the worker still holds is ready for others."""
-        return await self._source.fetchval("select journal.leave($1)", worker)
+    async def leave(self, worker: UUID) -> frozenset[UUID]:
+        """Say goodbye: what the worker still holds is ready for others. The builds of that."""
+        return frozenset(await self._source.fetchval("select journal.leave($1)", worker))
 
     async def build(self, org: UUID, build: UUID) -> BuildRow:
         """Raises BuildMissing."""

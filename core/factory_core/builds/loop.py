@@ -130,11 +130,12 @@ class BuildLoop:
         if now - self._tended >= self._pace.check:
             self._tended = self._fired = now
             moved = await self._line.ask(lambda journal: journal.tend(self._pace.ttl))
-            self._more = self._more or moved > 0
+            self._more = self._more or bool(moved)
+            self._news.add(moved, more=False)
         elif now - self._fired >= self._pace.timers:
             self._fired = now
             fired = await self._line.ask(lambda journal: journal.fire())
-            self._more = self._more or fired > 0
+            self._more = self._more or bool(fired)
 
     async def _send(self, reports: tuple[Report, ...], held: tuple[Key, ...], **taking: object) -> Turn:
         """One step. A report that the journal cannot store is sent as a failure that says why."""
@@ -203,7 +204,9 @@ class BuildLoop:
         with suppress(TimeoutError):
             async with asyncio.timeout(self._pace.grace):
                 await self._crew.dispersed()
-                await self._line.ask(lambda journal: journal.leave(self._worker))
+                left = await self._line.ask(lambda journal: journal.leave(self._worker))
+                self._news.add(left, more=bool(left))
+                await self._news.flush()
         await self._line.close()
 
 

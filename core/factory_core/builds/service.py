@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from math import fsum
 from typing import Any
 from uuid import UUID
@@ -24,6 +24,7 @@ from factory_core.builds.journal import BuildRow, Journal, ResultRow, Submission
 from factory_core.builds.knowledge import BuildKnowledge, ancestors
 from factory_core.builds.record import TaskRecord
 from factory_core.builds.runner import PLAN_TASK, BlobStore, pick_template
+from factory_core.builds.wake import Reminds
 from factory_core.contracts.agent import Agent
 from factory_core.contracts.blueprint import Blueprint
 from factory_core.contracts.events import BuildState, Event, TaskState
@@ -43,7 +44,6 @@ __all__ = [
     "ForkUnfit",
     "SpecRejected",
     "Started",
-    "Wake",
 ]
 
 
@@ -124,10 +124,6 @@ class Started(Struct, frozen=True, kw_only=True):
     quote: Quote
 
 
-Wake = Callable[[UUID], Awaitable[None]]
-"""Tells workers that there is work. Losing a wake-up costs half a second, never a build."""
-
-
 class BuildService:
     """Builds of one organisation at a time. Transactions are the journal's."""
 
@@ -138,7 +134,7 @@ class BuildService:
         storage: Storage,
         templates: Mapping[str, TemplatePackage],
         planner: Planner,
-        wake: Wake | None = None,
+        queue: Reminds | None = None,
         agents: Mapping[str, Agent] | None = None,
     ) -> None:
         self._journal = journal
@@ -147,7 +143,7 @@ class BuildService:
         self._history = History(journal, storage)
         self._templates = templates
         self._planner = planner
-        self._wake = wake
+        self._queue = queue
         self._agents = agents or {}
 
     async def start(
@@ -185,8 +181,7 @@ class BuildService:
                 max_seconds=blueprint.constraints.max_build_seconds,
             )
         )
-        if self._wake is not None:
-            await self._wake(submitted.build)
+        await self._woken(submitted.build, True)
         return Started(build=submitted.build, created=submitted.created, quote=known.plan.quote)
 
     async def estimate(self, org: UUID, order: BuildOrder, *, since: UUID | None = None) -> Estimate:
@@ -273,7 +268,9 @@ class BuildService:
 
     async def pause(self, org: UUID, build: UUID, *, by: str, reason: str = "") -> bool:
         """Start nothing new; what runs ends and is kept. False: it was paused. Raises BuildMissing, BuildUnready."""
-        return await self._journal.control.pause(org, build, by=by, reason=reason)
+        paused = await self._journal.control.pause(org, build, by=by, reason=reason)
+        await self._told(build)
+        return paused
 
     async def resume(self, org: UUID, build: UUID, *, by: str) -> bool:
         """Let a paused build go on. False: it was not paused. Raises BuildMissing, BuildUnready."""
@@ -334,9 +331,17 @@ class BuildService:
         return Submitted(build=started.build, created=started.created)
 
     async def _woken(self, build: UUID, changed: bool) -> bool:
-        if changed and self._wake is not None:
-            await self._wake(build)
+        """Workers look where something changed, and whoever follows the build."""
+        if not changed:
+            await self._told(build)
+        elif self._queue is not None:
+            await self._queue.wake(build)
         return changed
+
+    async def _told(self, build: UUID) -> None:
+        """Whoever follows the build looks. Where nothing changed, too: the answer to what did may have been lost."""
+        if self._queue is not None:
+            await self._queue.tell(frozenset((build,)), False)
 
     def _planned(self, order: BuildOrder) -> tuple[BuildKnowledge, int]:
         """The plan and its cap. A plan is a pure function, so this is what task "plan" will store."""

@@ -5,20 +5,33 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
-from typing import Any
+from typing import Any, Protocol
 from uuid import UUID
 
 import structlog
 from redis import asyncio as redis
 from redis.exceptions import RedisError
 
-__all__ = ["WAKE_LIST", "News", "Tell", "Wake", "listen"]
+__all__ = ["WAKE_LIST", "News", "Reminds", "Tell", "Wake", "listen"]
 
 WAKE_LIST = "factory:wake"
 """A Redis list; an item is the 16 bytes of a build's id, or empty for "look everywhere"."""
 
 Tell = Callable[[frozenset[UUID], bool], Awaitable[object]]
 """Builds have new events; whether there is work left over for other workers."""
+
+
+class Reminds(Protocol):
+    """Who says that there is something to see (``kernel/queue.py``). Losing what it says costs seconds, never a fact."""
+
+    async def wake(self, build: UUID) -> object:
+        """To workers: there is work in this build. To those who follow it: it has new events."""
+        ...
+
+    async def tell(self, builds: frozenset[UUID], more: bool) -> object:
+        """To those who follow them: these builds have new events; ``more``: to workers, that there is work."""
+        ...
+
 
 _MANY = 50
 _log = structlog.get_logger(__name__)
@@ -100,14 +113,25 @@ class News:
         """To be told soon."""
         self._builds |= builds
         self._more = self._more or more
-        self._bell.set()
+        if self._builds or self._more:
+            self._bell.set()
 
     async def spread(self) -> None:
         """Tell, for ever."""
         while True:
             await self._bell.wait()
-            self._bell.clear()
-            builds, more = frozenset(self._builds), self._more
-            self._builds.clear()
-            self._more = False
+            await self.flush()
+
+    async def flush(self) -> None:
+        """Tell what was not told yet. Cancelled meanwhile, it will be told the next time."""
+        self._bell.clear()
+        builds, more = frozenset(self._builds), self._more
+        if not builds and not more:
+            return
+        self._builds.clear()
+        self._more = False
+        try:
             await self._tell(builds, more)
+        except asyncio.CancelledError:
+            self.add(builds, more=more)
+            raise

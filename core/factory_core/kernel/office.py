@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
-from uuid import UUID
 
 from factory_core.builds.journal import Journal
 from factory_core.builds.service import BuildService
@@ -26,14 +25,10 @@ def installed_templates(studio: Studio) -> dict[str, TemplatePackage]:
 
 def make_service(studio: Studio, journal: Journal, queue: Queue) -> BuildService:
     """The build service of this studio over what is open already."""
-
-    async def wake(build: UUID) -> None:
-        await queue.wake(build)
-
     storage = studio.storage()
     templates = installed_templates(studio)
     planner = StudioPlanner(studio.planners())
-    return BuildService(journal, Blobs(storage), storage, templates, planner, wake, studio.agents())
+    return BuildService(journal, Blobs(storage), storage, templates, planner, queue, studio.agents())
 
 
 @asynccontextmanager

@@ -256,27 +256,32 @@ class JournalMachine(RuleBasedStateMachine):
         worker = data.draw(st.sampled_from(sorted(self.workers)))
         self.drop(worker, died=False, freed=self.run(self.journal.leave(worker)))
 
-    def drop(self, worker: Any, *, died: bool, freed: int) -> None:
+    def drop(self, worker: Any, *, died: bool, freed: frozenset[Any]) -> None:
         del self.workers[worker]
-        for build in self.builds.values():
+        moved: set[Any] = set()
+        for identity, build in self.builds.items():
             for name, task in list(build.tasks.items()):
                 if task.state == "running" and task.worker == worker:
                     build.lose(name, died=died)
-                    freed -= 1
+                    moved.add(identity)
             build.settle(self.now)
             build.finish()
-        assert freed == 0
+        assert freed == moved
         if not self.workers:
             self.add_worker()
 
     @rule()
     def tend(self) -> None:
         """Timers and deadlines; nobody is silent for that long."""
-        self.run(self.connection.execute("select journal.fire(), journal.expire(), journal.fold()"))
-        for build in self.builds.values():
-            build.settle(self.now, timers=True)
+        query = "select journal.fire() as fired, journal.expire() as expired, journal.fold()"
+        told = self.run(self.connection.fetchrow(query))
+        moved: tuple[set[Any], set[Any]] = set(), set()
+        for identity, build in self.builds.items():
+            if build.settle(self.now, timers=True):
+                moved[0].add(identity)
             for name, task in list(build.tasks.items()):
                 if task.state == "running" and task.deadline < self.now:
+                    moved[1].add(identity)
                     task.tries += 1
                     if build.stop:
                         task.tries -= 1
@@ -288,6 +293,7 @@ class JournalMachine(RuleBasedStateMachine):
                         task.state = "ready"
             build.settle(self.now)
             build.finish()
+        assert (set(told["fired"]), set(told["expired"])) == moved
 
     def quarantined(self) -> list[tuple[Any, str]]:
         tasks = [(b, name, t) for b, build in self.builds.items() for name, t in build.tasks.items()]

@@ -239,9 +239,9 @@ class Build:
         task.state = state
         self.tell(f"task.{state}", name, task.fence)
 
-    def settle(self, now: float, *, timers: bool = False) -> None:
-        """Whatever can be decided about waiting tasks is, until nothing moves."""
-        moved = True
+    def settle(self, now: float, *, timers: bool = False) -> bool:
+        """Whatever can be decided about waiting tasks is, until nothing moves. Whether the time of any had come."""
+        moved, fired = True, False
         while moved:
             moved = False
             for name, task in self.tasks.items():
@@ -258,11 +258,13 @@ class Build:
                 elif task.new.agent == "barrier":
                     self.end(name, "done")
                 elif task.run_at is None or (task.run_at <= now and (timers or not task.armed)):
+                    fired = fired or task.armed
                     task.state = "ready"
                 else:
                     task.armed = True
                     continue
                 moved = True
+        return fired
 
     def finish(self) -> None:
         if self.open and self.state != "halted" and all(t.state in ENDED for t in self.tasks.values()):

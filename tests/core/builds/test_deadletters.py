@@ -46,7 +46,7 @@ async def die(desk: Any, build: UUID, task: str) -> None:
         started = (await desk.journal.step(worker, 1, want=1, scan=True)).started
         assert [a.task for a in started] == [task]
         await desk.connection.execute("update worker set beat_at = '2020-01-01' where id = $1", worker)
-        assert await desk.journal.reap(20.0) == 1
+        assert await desk.journal.reap(20.0) == {build}
     assert (await desk.states(build))[task] == "quarantined"
 
 

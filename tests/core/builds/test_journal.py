@@ -120,9 +120,9 @@ async def test_a_crash_is_tried_again_later_and_then_fails(desk: Any, noop: Make
     build, started = await desk.planned([noop("a", max_tries=2)])
     crash = ending("retry", reason="boom", delay=60.0)
     assert (await desk.turn((started["a"], crash))).started == ()
-    assert await desk.journal.tend(1000.0) == 0
+    assert await desk.journal.tend(1000.0) == set()
     await desk.age(61)
-    assert await desk.journal.tend(1000.0) == 1
+    assert await desk.journal.tend(1000.0) == {build}
     again = (await desk.turn()).started[0]
     assert (again.fence, again.tries) == (2, 1)
     await desk.turn((again, crash))
@@ -134,7 +134,7 @@ async def test_a_task_whose_worker_died_three_times_is_quarantined(desk: Any, no
     build, _ = await desk.planned([noop("a")])
     for crashes in (1, 2, 3):
         await desk.age(30 * crashes)
-        assert await desk.journal.reap(20.0) == 1
+        assert await desk.journal.reap(20.0) == {build}
         desk.worker, desk.tick = uuid7(), 0
         await desk.journal.enlist(desk.worker, "next", 50)
         await desk.turn()
@@ -147,7 +147,7 @@ async def test_a_task_whose_worker_died_three_times_is_quarantined(desk: Any, no
 async def test_a_stuck_agent_in_a_live_worker_meets_its_deadline(desk: Any, noop: Make) -> None:
     build, started = await desk.planned([noop("a", deadline_seconds=10)])
     await desk.age(11)
-    assert await desk.journal.tend(1000.0) == 1
+    assert await desk.journal.tend(1000.0) == {build}
     turn = await desk.turn(want=0, held=(started["a"].key,))
     assert turn.revoked == (started["a"].key,)
     assert (await desk.turn((started["a"], Completion()), want=0)).seqs == (None,)
@@ -159,7 +159,7 @@ async def test_out_of_time_drops_the_optional_first_and_still_reports(desk: Any,
     edges = [("a", "b"), ("a", "nice"), ("b", "report"), ("nice", "report")]
     build, _ = await desk.planned(tasks, edges, max_seconds=100.0)
     await desk.age(85)
-    await desk.journal.tend(1000.0)
+    assert await desk.journal.tend(1000.0) == {build}
     assert await desk.states(build) == {
         "a": "running",
         "b": "waiting",
@@ -167,7 +167,8 @@ async def test_out_of_time_drops_the_optional_first_and_still_reports(desk: Any,
         "report": "waiting",
     }
     await desk.age(101)
-    await desk.journal.tend(1000.0)
+    assert await desk.journal.tend(1000.0) == {build}
+    assert await desk.journal.tend(1000.0) == set()
     assert await desk.states(build) == {"a": "failed", "b": "skipped", "nice": "skipped", "report": "ready"}
     await desk.turn(((await desk.turn()).started[0], Completion()))
     assert await desk.state(build) == "failed"

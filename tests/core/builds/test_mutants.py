@@ -52,6 +52,16 @@ MUTANTS: dict[str, tuple[str, str, str]] = {
     "tries never end": ("05", "t.tries + 1 >= t.max_tries", "false"),
     "a stopped build goes on": ("05", "when b.stop then 'cancelled'", ""),
     "a dead worker keeps its tasks": ("07", "if v_build is not null then -- held", "if false then"),
+    "whose lease was lost is not named": (
+        "07",
+        "delete from worker where id = p_worker;\n    return coalesce(v_build, '{}');",
+        "delete from worker where id = p_worker;\n    return '{}';",
+    ),
+    "whose deadline passed is not named": (
+        "07",
+        "than its deadline', false, v_now);\n    end if;\n    return coalesce(v_build, '{}');",
+        "than its deadline', false, v_now);\n    end if;\n    return '{}';",
+    ),
     "nobody is quarantined": ("07", "when p_died and t.crashes >= 2 then", "when false then"),
     "revoked tasks are not named": ("06", "where (t.fence = h.fence", "where false and (t.fence = h.fence"),
     "a key is answered with nothing": ("04", "where b.org_id = p_org and b.idem_key = p_key", "where false"),

@@ -106,8 +106,13 @@ def _with_database(action: Callable[[Studio, Database], Awaitable[ResultT]]) -> 
 
 def _with_letters(action: Callable[[DeadLetters], Awaitable[ResultT]]) -> ResultT:
     from factory_core.builds.deadletters import DeadLetters
+    from factory_core.kernel.queue import open_queue
 
-    return _with_database(lambda _, database: action(DeadLetters(database.pool, database.pool, None)))
+    async def act(studio: Studio, database: Database) -> ResultT:
+        async with open_queue(studio) as queue:
+            return await action(DeadLetters(database.pool, database.pool, None, queue))
+
+    return _with_database(act)
 
 
 async def _status(

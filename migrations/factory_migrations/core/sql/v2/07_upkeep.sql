@@ -1,4 +1,7 @@
 -- Lock order everywhere: one worker row, then builds ascending. What locks out of order never waits (skip locked).
+--
+-- What moves tasks here answers the builds in which it did, a build as often as it has such tasks: whoever asked tells those
+-- who follow them.
 
 -- The first worker of a fleet takes up the virtual time of the organisation that is furthest behind of those with work.
 create function journal.enlist(p_worker uuid, p_name text, p_slots integer) returns void
@@ -44,7 +47,7 @@ end $$;
 
 -- Frees what a worker holds and deletes its row. p_died: each of its tasks counts a crash, and the third quarantines it.
 -- The caller holds the worker's lock.
-create function journal.free(p_worker uuid, p_died boolean, p_now timestamptz) returns integer
+create function journal.free(p_worker uuid, p_died boolean, p_now timestamptz) returns uuid[]
 language plpgsql as $$
 declare
     v_build uuid[];
@@ -64,11 +67,11 @@ begin
             p_died, p_now);
     end if;
     delete from worker where id = p_worker;
-    return coalesce(cardinality(v_build), 0);
+    return coalesce(v_build, '{}');
 end $$;
 
--- Takes the tasks of one worker that has been silent for p_ttl seconds: how many, or null when none is silent.
-create function journal.reap(p_ttl double precision) returns integer
+-- Takes the tasks of one worker that has been silent for p_ttl seconds. Null: none is silent.
+create function journal.reap(p_ttl double precision) returns uuid[]
 language plpgsql as $$
 declare
     v_now timestamptz := factory_now();
@@ -80,15 +83,15 @@ begin
 end $$;
 
 -- A worker says goodbye.
-create function journal.leave(p_worker uuid) returns integer
+create function journal.leave(p_worker uuid) returns uuid[]
 language plpgsql as $$
 begin
     perform from worker where id = p_worker for update;
     return journal.free(p_worker, false, factory_now());
 end $$;
 
--- Makes ready the tasks whose time has come: how many.
-create function journal.fire() returns integer
+-- Makes ready the tasks whose time has come. No event tells of that; a claim soon will.
+create function journal.fire() returns uuid[]
 language plpgsql as $$
 declare
     v_now timestamptz := factory_now();
@@ -106,11 +109,11 @@ begin
         perform journal.turn(v_build, v_task, array_fill('ready'::text, array[cardinality(v_build)]),
             array_fill(null::text, array[cardinality(v_build)]), '', false, v_now);
     end if;
-    return coalesce(cardinality(v_build), 0);
+    return coalesce(v_build, '{}');
 end $$;
 
--- Ends the attempts that took longer than their deadline, though their worker lives: how many.
-create function journal.expire() returns integer
+-- Ends the attempts that took longer than their deadline, though their worker lives.
+create function journal.expire() returns uuid[]
 language plpgsql as $$
 declare
     v_now timestamptz := factory_now();
@@ -133,18 +136,18 @@ begin
     if v_build is not null then
         perform journal.turn(v_build, v_task, v_state, v_kind, 'it took longer than its deadline', false, v_now);
     end if;
-    return coalesce(cardinality(v_build), 0);
+    return coalesce(v_build, '{}');
 end $$;
 
 -- Holds builds to their time: at four fifths of it what is optional is dropped, at its end all but the tasks that always
--- run ends, so that the report is still delivered. How many builds were touched.
-create function journal.curtail() returns integer
+-- run ends, so that the report is still delivered.
+create function journal.curtail() returns uuid[]
 language plpgsql as $$
 declare
     v_now timestamptz := factory_now();
     v_id uuid;
     v_last boolean;
-    v_count integer := 0;
+    v_build uuid[] := '{}';
     v_task text[];
     v_state text[];
 begin
@@ -162,18 +165,22 @@ begin
             perform journal.turn(array_fill(v_id, array[cardinality(v_task)]), v_task, v_state, (
                 select array_agg('task.' || s order by o) from unnest(v_state) with ordinality as i (s, o)),
                 'the build''s time was up', false, v_now);
+            v_build := v_build || v_id;
         end if;
-        v_count := v_count + 1;
     end loop;
-    return v_count;
+    return v_build;
 end $$;
 
--- All upkeep in one call, once a second by any worker: how many tasks or builds it moved. reap comes first, because it
--- alone waits for locks.
-create function journal.tend(p_ttl double precision) returns integer
-language sql volatile as $$
-    select coalesce(journal.reap(p_ttl), 0) + journal.fire() + journal.expire() + journal.curtail() + 0 * journal.fold()
-$$;
+-- All upkeep in one call, once a second by any worker. reap comes first, because it alone waits for locks.
+create function journal.tend(p_ttl double precision) returns uuid[]
+language plpgsql as $$
+declare
+    v_build uuid[] := coalesce(journal.reap(p_ttl), '{}');
+begin
+    v_build := v_build || journal.fire() || journal.expire() || journal.curtail();
+    perform journal.fold();
+    return v_build;
+end $$;
 
 -- Stops a build: what waits is cancelled now, what runs when its worker hears of it. Null: no such build of this
 -- organisation; false: it had ended.
