@@ -203,7 +203,14 @@ def claimed(tasks: dict[str, Any], events: list[Any]) -> Iterator[str]:
 
 
 def born(row: Any, tasks: dict[str, Any], events: list[Any]) -> Iterator[str]:
-    """A-6: children exist when and only when their parent is done; agents within the cap."""
+    """A-6: children exist when and only when their parent is done, and are told; agents within the cap."""
+    told = Counter[str]()
+    for event in events:
+        told[event["kind"]] += 1
+        if event["kind"] in ("build.planned", "build.grown"):
+            told["added"] += json.loads(event["body"])["tasks"]
+    if len(tasks) != 1 + told["added"] - told["task.removed"]:
+        yield f"A-6 {len(tasks)} tasks, told of {told['added']}, {told['task.removed']} taken away"
     for task, facts in tasks.items():
         parent = tasks.get(facts["parent"])
         if facts["parent"] is not None and (parent is None or parent["state"] != "done"):

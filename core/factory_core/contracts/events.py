@@ -44,6 +44,9 @@ class TaskState(StrEnum):
 class EventKind(StrEnum):
     BUILD_CREATED = "build.created"
     BUILD_PLANNED = "build.planned"
+    """``tasks``: how many the plan has; ``agents``: how many the build has."""
+    BUILD_GROWN = "build.grown"
+    """A task added ``tasks`` others as it ended; ``agents``: how many the build has now."""
     BUILD_PAUSED = "build.paused"
     """``by``, ``reason``."""
     BUILD_RESUMED = "build.resumed"

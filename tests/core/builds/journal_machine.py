@@ -6,6 +6,7 @@ One example is one transaction that is rolled back, so thousands fit into a test
 from __future__ import annotations
 
 import asyncio
+import json
 from collections import Counter
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
@@ -341,6 +342,11 @@ class JournalMachine(RuleBasedStateMachine):
         assert (row["state"], row["open"], row["agents"]) == (build.state, build.open, build.agents)
         assert [e["seq"] for e in events] == list(range(1, row["next_seq"]))
         assert Counter((e["kind"], e["task"], e["fence"]) for e in events) == build.events
+        added = [json.loads(e["body"]) for e in events if e["kind"] in ("build.planned", "build.grown")]
+        removed = sum(e["kind"] == "task.removed" for e in events)
+        assert row["tasks"] == len(tasks) == 1 + sum(body["tasks"] for body in added) - removed
+        if added and not removed:
+            assert row["agents"] == added[-1]["agents"]
         states = Counter(t["state"] for t in tasks.values())
         assert row["ready"] == states["ready"]
         assert row["unfinished"] == sum(n for state, n in states.items() if state not in ENDED)

@@ -288,7 +288,7 @@ class Build:
         self.agents += agents
         if parent == "plan":
             self.state = self.state if self.held else "running"
-            self.tell("build.planned", "plan")
+        self.tell("build.planned" if parent == "plan" else "build.grown", parent)
         return True
 
     def report(self, name: str, fence: int, done: Completion, now: float) -> bool:

@@ -185,6 +185,20 @@ async def test_spawned_agents_are_waited_for_by_whoever_waits_for_their_parent(d
     assert await desk.journal.parents(desk.org, build, "b") == {"a", "a/debugger/1"}
 
 
+async def test_tasks_that_are_added_are_told_in_the_commit_that_adds_them(desk: Any, noop: Make) -> None:
+    build, started = await desk.planned([noop("a"), noop("b")])
+    seen = (await desk.journal.build(desk.org, build)).seq
+    added = Completion(tasks=(noop("a/x/1"), noop("a/gate/1", agent="barrier")))
+    await desk.turn((started["a"], added), (started["b"], Completion()), want=0)
+    events = await desk.journal.events(desk.org, build, after=seen)
+    assert [(event.kind, event.task, event.body) for event in events] == [
+        ("build.grown", "a", {"tasks": 2, "agents": 3}),  # a barrier is no agent
+        ("task.done", "a", {}),
+        ("task.done", "b", {}),
+        ("task.done", "a/gate/1", {}),
+    ]
+
+
 async def test_what_is_known_of_a_task_is_not_read_again_but_another_try_is(desk: Any, noop: Make) -> None:
     build, started = await desk.planned([noop("a"), noop("b")])
     await desk.turn((started["a"], Completion(result={"n": 1})))
@@ -229,6 +243,7 @@ async def test_children_that_cannot_be_are_the_failure_of_their_parent(
     assert rows["a"].state == "failed"
     assert reason in rows["a"].reason
     assert set(rows) == {"plan", "done", "a", "b"}
+    assert "build.grown" not in await desk.kinds(build)
 
 
 async def test_cancelling_ends_what_waits_and_records_late_results_as_cancelled(

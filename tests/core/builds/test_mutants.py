@@ -44,6 +44,7 @@ MUTANTS: dict[str, tuple[str, str, str]] = {
         "fence = greatest(t.fence, 1), worker",
     ),
     "events are not counted": ("06", "next_seq = b.next_seq + s.n,", "next_seq = b.next_seq + s.n - 1,"),
+    "who adds tasks does not tell": ("04", "when jsonb_array_length(v_tasks) > 0 then 'build.grown'", ""),
     "a failure does not skip what follows": ("03", "when h.bad and not t.always then 'skipped'", ""),
     "always is ignored": ("03", "when h.bad and not t.always", "when h.bad"),
     "the cap of agents is ignored": ("04", "if p_build.agents + v_agents > p_build.max_agents", "if false"),

@@ -58,6 +58,10 @@ class BuildFace(Protocol):
 
 def _line(event: Event, progress: Progress) -> tuple[str, str] | None:
     """The event as a line and its style; None for what is not worth one."""
+    if event.kind == EventKind.BUILD_GROWN:
+        added = event.body["tasks"]
+        title = progress.tasks[event.task].title if event.task in progress.tasks else event.task
+        return f"+ {added} {'task' if added == 1 else 'tasks'} by {title}", "cyan"
     mark = _MARKS.get(event.kind)
     if mark is None or event.task is None:
         return None

@@ -103,6 +103,7 @@ begin
 end $$;
 
 -- Inserts the children of a task that is about to be done: null, or why it refused. The caller holds the build's lock.
+-- One event tells of them all, so that whoever follows the build knows of tasks before they start.
 -- "joined" children are waited for by whoever waits for the parent. "halt" is a reason to wait for a person's decision.
 create function journal.plant(p_build uuid, p_parent text, p_children jsonb, p_now timestamptz) returns text
 language plpgsql as $$
@@ -111,6 +112,7 @@ declare
     v_depth integer;
     v_tasks jsonb := p_children -> 'tasks';
     v_edges jsonb := p_children -> 'edges';
+    v_kind text := case when p_parent = 'plan' then 'build.planned' when jsonb_array_length(v_tasks) > 0 then 'build.grown' end;
     v_refusal text;
 begin
     select * into v_build from build where id = p_build;
@@ -151,11 +153,11 @@ begin
         -- Optional work that comes when such work has been dropped for want of time is dropped by the next upkeep.
         drop_at = case when drop_at is null and deadline_at is not null and exists (
             select from jsonb_array_elements(v_tasks) x where (x ->> 'optional')::boolean) then p_now else drop_at end,
-        next_seq = next_seq + (p_parent = 'plan')::integer
+        next_seq = next_seq + (v_kind is not null)::integer
     where id = p_build;
-    if p_parent = 'plan' then
+    if v_kind is not null then
         insert into event (build_id, seq, org_id, kind, task, at, body)
-        values (p_build, v_build.next_seq, v_build.org_id, 'build.planned', p_parent, p_now,
+        values (p_build, v_build.next_seq, v_build.org_id, v_kind, p_parent, p_now,
             jsonb_build_object('tasks', jsonb_array_length(v_tasks), 'agents', (
                 select agents from build where id = p_build)));
     end if;
