@@ -71,8 +71,12 @@ def terminal(studio: Any, examples: Path, tmp_path: Path) -> Iterator[Terminal]:
     terminal.close()
 
 
-def test_ctrl_c_asks_and_cancels_only_on_yes(terminal: Terminal) -> None:
+def test_phases_are_bars_and_ctrl_c_cancels_only_on_yes(terminal: Terminal) -> None:
     terminal.until("agents, about")
+    terminal.until("s left, cost")
+    picture = terminal.until("s left, cost")  # from one head of it to the next
+    assert "━" in picture, "a phase is a bar"
+    assert "\x1b[" in picture, "a live view moves the cursor"
     terminal.type(CTRL_C)
     terminal.until("Cancel the build? [y/N]")
     terminal.type("n\n")
@@ -84,9 +88,3 @@ def test_ctrl_c_asks_and_cancels_only_on_yes(terminal: Terminal) -> None:
     terminal.until("cancelled in")
     terminal.until("Run the same command again to resume")
     assert terminal.end() == 3
-
-
-def test_phases_are_bars_while_it_runs(terminal: Terminal) -> None:
-    terminal.until("agents, about")
-    seen = terminal.until("%")
-    assert "\x1b[" in seen, "a live view moves the cursor"

@@ -95,19 +95,19 @@ def test_each_acceptance_case_has_its_result(check, project):
 ODD_NAMES = ('ships "it" / ok', "ships  'it' / ok.", "a \\back\\slash", "a \\back\\slash.")
 
 
-@pytest.mark.parametrize("failing", ODD_NAMES)
-def test_cases_that_differ_only_in_punctuation_are_told_apart(check, project, blueprint, failing):
+def test_cases_that_differ_only_in_punctuation_are_told_apart(check, project, blueprint):
+    failing = ODD_NAMES[1:3]
     (case,) = blueprint.acceptance
     spec = msgspec.structs.replace(
         blueprint, acceptance=tuple(msgspec.structs.replace(case, name=name) for name in ODD_NAMES)
     )
     del project["tests/acceptance/test_a_book_is_found_again.py"]
     for view in case_views(spec):
-        body = "assert False" if view.case.name == failing else "pass"
+        body = "assert False" if view.case.name in failing else "pass"
         test = f"def test_{view.slug}():\n    {body}\n"
         project[f"tests/acceptance/test_{view.slug}.py"] = test
     results = {result.name: result.passed for result in check("tests", project, spec).cases}
-    assert results == {name: name != failing for name in ODD_NAMES}
+    assert results == {name: name not in failing for name in ODD_NAMES}
 
 
 def test_a_failing_case_is_told_with_what_it_saw(check, project):
