@@ -1,9 +1,10 @@
-"""What a contract test can reach: all that its verdict follows from, as a digest that pieces of gates are remembered under.
+"""What a test can reach: all that its verdict follows from, as a digest that pieces of gates are remembered under.
 
 A contract test of an entity reaches the entity, what refers to it, all that these refer to, and what every part of the
-service shares. The lists that put the service together (``__init__.py`` of a package) name every entity and are left out:
-they run when the application is imported, in every build. That a test ran nothing beyond its reach is measured whenever
-it runs, and one that did is not remembered.
+service shares. An acceptance case reaches what the tests of the entities do that its steps call. The lists that put the
+service together (``__init__.py`` of a package) name every entity and are left out: they run when the application is
+imported, in every build. That a test ran nothing beyond its reach is measured whenever it runs, and one that did is not
+remembered.
 """
 
 from __future__ import annotations
@@ -18,12 +19,13 @@ from msgspec import Struct
 from factory_core.contracts.agent import Tools, Work
 from factory_core.contracts.blueprint import Blueprint
 
+from ..acceptance import CaseView, case_views
 from ..actions import ActionView, action_views
 from ..context import EntityView, entity_views
 
 __all__ = ["Reach", "reaches"]
 
-CONTRACTS = "tests/contract/test_"
+CONTRACTS, CASES = "tests/contract/test_", "tests/acceptance/test_"
 PACKAGED = 3
 """Parts of a path such as ``app/routes/card.py``."""
 
@@ -44,10 +46,18 @@ class Reach(Struct, frozen=True, kw_only=True):
 
 
 async def reaches(work: Work, tools: Tools) -> dict[str, Reach]:
-    """``path of a contract test -> its reach``, for those made for an entity or an action of the blueprint."""
+    """``path of a test -> its reach``, for those made for an entity or an action of the blueprint, and for the acceptance
+    cases that call nothing else."""
     entities = entity_views(work.blueprint)
     actions = action_views(work.blueprint, entities)
-    rings, owners = _rings(work.blueprint, entities, actions), _owners(entities, actions)
+    modules, owners = _rings(work.blueprint, entities, actions), _owners(entities, actions)
+    rings = {f"{CONTRACTS}{module}.py": ring for module, ring in modules.items()}
+    by_path = {view.path: _around(view, actions, modules) for view in entities}
+    rings |= {
+        f"{CASES}{view.slug}.py": ring
+        for view in case_views(work.blueprint)
+        if (ring := _called(view, by_path)) is not None
+    }
     refs = {ref.path: ref for ref in work.inputs}
     shared = _Shared(
         {
@@ -58,11 +68,7 @@ async def reaches(work: Work, tools: Tools) -> dict[str, Reach]:
     )
     found: dict[str, Reach] = {}
     for path, ref in refs.items():
-        ring = (
-            rings.get(path.removeprefix(CONTRACTS).removesuffix(".py"))
-            if path.startswith(CONTRACTS)
-            else None
-        )
+        ring = rings.get(path)
         if ring is not None:
             own = [other for other in refs if _within(other, ring, owners)]
             test = (await tools.read(ref)).decode()
@@ -123,6 +129,27 @@ def _rings(
     return rings
 
 
+def _around(
+    view: EntityView, actions: Iterable[ActionView], rings: Mapping[str, frozenset[str]]
+) -> frozenset[str]:
+    """What calls of an entity and of its actions may meet."""
+    return rings[view.module].union(
+        *(rings[action.module] for action in actions if action.entity.name == view.name)
+    )
+
+
+def _called(view: CaseView, by_path: Mapping[str, frozenset[str]]) -> frozenset[str] | None:
+    """What the steps of a case may meet; None when one of them calls something that belongs to no entity."""
+    found: set[str] = set()
+    for step in view.case.steps:
+        path = step.path.partition("?")[0]
+        rings = [ring for start, ring in by_path.items() if f"{path}/".startswith(f"{start}/")]
+        if not rings:
+            return None
+        found.update(*rings)
+    return frozenset(found)
+
+
 def _closed(names: Iterable[str], targets: Mapping[str, set[str]]) -> frozenset[str]:
     found: set[str] = set()
     waiting = list(names)
@@ -147,7 +174,7 @@ class _Shared:
 
 
 def _imported(path: str, trees: Iterable[ast.Module]) -> frozenset[str] | None:
-    """The names that are imported from a module; None when it is not only imported by name."""
+    """The names that are imported from a module; None when it is not only imported by name, as pytest does conftest."""
     module = path.removesuffix(".py").replace("/", ".")
     names: set[str] = set()
     for node in (node for tree in trees for node in ast.walk(tree)):
@@ -155,7 +182,7 @@ def _imported(path: str, trees: Iterable[ast.Module]) -> frozenset[str] | None:
             names.update(alias.name for alias in node.names)
         elif isinstance(node, ast.Import | ast.ImportFrom) and module in _modules(node):
             return None
-    return frozenset(names) if names and "*" not in names else None
+    return None if "*" in names or path.endswith("conftest.py") else frozenset(names)
 
 
 def _modules(node: ast.Import | ast.ImportFrom) -> set[str]:

@@ -183,19 +183,26 @@ def test_uncovered_code_fails_coverage_alone(check, project):
 # ------------------------------------------------------------------ remembered
 
 
-@pytest.mark.parametrize("path", ["README.md", "app/routes/book.py", "tests/contract/test_book.py"])
+CASE, CONTRACT = "tests/acceptance/test_a_book_is_found_again.py", "tests/contract/test_book.py"
+
+
+@pytest.mark.parametrize(
+    ("path", "known"), [("README.md", 2), ("app/routes/book.py", 0), (CONTRACT, 1), (CASE, 1)]
+)
 def test_a_file_of_tests_runs_again_when_what_it_reaches_changed_and_the_verdict_is_the_same(
-    check, project, path, pieces
+    check, project, path, known, pieces
 ):
-    assert check("tests", project, pieces=pieces).data["alone"] == ["tests/contract/test_book.py"]
+    assert check("tests", project, pieces=pieces).data["alone"] == [CASE, CONTRACT]
     edited = project | {path: project.get(path, "") + "# a remark\n"}
     assert check("tests", edited, pieces=pieces) == check("tests", edited)
-    assert pieces.knew == (path == "README.md")
+    assert pieces.knew == known
 
 
 def test_a_red_test_is_not_remembered(check, project, pieces):
-    path = "tests/contract/test_book.py"
-    bad = {path: project[path].replace("(404)", "(405)").replace("== 404", "== 405")}
+    bad = {
+        CONTRACT: project[CONTRACT].replace("(404)", "(405)").replace("== 404", "== 405"),
+        CASE: project[CASE].replace("== 200", "== 418"),
+    }
     for _ in range(2):
         assert not gate(check("tests", project | bad, pieces=pieces), "contract tests").passed
     assert pieces.knew == 0

@@ -25,7 +25,13 @@ entities:
   Book: {title: "text(1..80)", price: money}
   Student: {name: "text(1..80)"}
   Loan: {book: Book, student: Student}
+acceptance:
+  - name: a notice is put up
+    steps: [{post: /notices, body: {title: x}, save: made}, {get: "/notices/$made.id?x=1"}]
+  - name: it answers
+    steps: [{get: /health}, {get: /notices}]
 """
+CASE = "tests/acceptance/test_a_notice_is_put_up.py"
 
 
 def reach_of(spec: str, **edited: str) -> dict[str, Reach]:
@@ -58,11 +64,11 @@ def changed(before: dict[str, Reach], after: dict[str, Reach]) -> set[str]:
 @pytest.mark.parametrize(
     ("old", "new", "reached"),
     [
-        ("Notice: {", "Notice: {pinned: bool = false, ", {"notice"}),
+        ("Notice: {", "Notice: {pinned: bool = false, ", {"notice", CASE[:-3]}),
         # Whoever refers to books or is referred to by what refers to them makes books in its tests.
         ("price: money", "price: money, cover: money?", {"book", "loan", "student"}),
         # The first number of a project needs code that all share.
-        ("price: money", "price: money, pages: int?", {"book", "loan", "notice", "student"}),
+        ("price: money", "price: money, pages: int?", {"book", "loan", "notice", "student", CASE[:-3]}),
         ("\n  Student", '\n  Room: {name: "text(1..9)"}\n  Student', {"room"}),
         ("project:", "\n# a remark\n\nproject:", set()),
     ],
@@ -81,7 +87,14 @@ def test_a_change_in_what_all_share_reaches_every_test(before: dict[str, Reach],
 
 def test_of_what_tests_share_only_the_parts_that_are_used_matter(before: dict[str, Reach]) -> None:
     after = reach_of(SPEC.replace("Notice: {", 'Notice: {kind: "text(1..9)", '))  # making.py makes it, too
-    assert changed(before, after) == {"notice"}
+    assert changed(before, after) == {"notice", CASE[:-3]}
+
+
+def test_a_case_reaches_what_its_steps_call_and_nothing_is_known_of_one_that_calls_more(
+    before: dict[str, Reach],
+) -> None:
+    assert before[CASE[:-3]].files == before["notice"].files
+    assert not any("it_answers" in name for name in before)
 
 
 def test_a_test_that_runs_code_beyond_its_reach_is_seen(before: dict[str, Reach]) -> None:
