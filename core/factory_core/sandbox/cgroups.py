@@ -250,8 +250,8 @@ def what_is_missing() -> str:
     else:
         return ""
     return (
-        f"{lost}. Run the workers as root, under systemd with Delegate=yes in a service of its own, or in a container that "
-        "may write to /sys/fs/cgroup."
+        f"{lost}. Run the workers as root; or as a systemd service with Delegate=yes and DelegateSubgroup=workers; or in a "
+        "container that may write to /sys/fs/cgroup, in a group below its own."
     )
 
 
