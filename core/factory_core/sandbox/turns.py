@@ -16,9 +16,10 @@ Shares = tuple[HostShare, ...]
 class TakingTurns:
     """A free turn goes to who runs least for its weight: first the organisation, then its project, then who came first.
 
-    An organisation of which nothing runs waits for nobody: from then on the processor is the kernel's to divide. So there
-    are at most as many commands as turns, and one more for each further organisation. Waiting for a turn does not count
-    towards a command's time."""
+    An organisation that runs less than its part of the turns, by weight and at least one, waits for nobody: the processor is
+    then the kernel's to divide, and what others began is not waited for. So an organisation that comes to a full host
+    makes the commands more than the turns until others have ended. Waiting for a turn does not count towards a command's
+    time."""
 
     def __init__(self, sandbox: Sandbox, at_once: int) -> None:
         self.name = sandbox.name
@@ -28,6 +29,8 @@ class TakingTurns:
         """How many run for each share, by the names down to it; of all, under no name."""
         self._waiting: list[tuple[Shares, asyncio.Future[None]]] = []
         """In the order they came."""
+        self._weights: dict[tuple[str, ...], int] = {}
+        """Of the organisations that run or wait."""
 
     async def probe(self) -> tuple[ProbeRow, ...]:
         """As the sandbox itself."""
@@ -42,6 +45,7 @@ class TakingTurns:
     async def _turn(self, shares: Shares) -> AsyncGenerator[None]:
         given = asyncio.get_running_loop().create_future()
         self._waiting.append((shares, given))
+        self._weights[_names(shares)[1]] = shares[0].weight if shares else 1
         try:
             self._give()
             await given
@@ -50,18 +54,26 @@ class TakingTurns:
             if given.done() and not given.cancelled():
                 self._count(shares, -1)
             self._waiting = [(whose, each) for whose, each in self._waiting if each is not given]
+            busy = {_names(whose)[1] for whose, _ in self._waiting} | self._running.keys()
+            self._weights = {name: weight for name, weight in self._weights.items() if name in busy}
             self._give()
 
     def _give(self) -> None:
         while self._waiting:
-            whose, given = min(self._waiting, key=lambda waiting: self._load(waiting[0]))
-            idle = not self._running.get(_names(whose)[1])
-            if not idle and self._running.get((), 0) >= self._at_once:
+            full = self._running.get((), 0) >= self._at_once
+            fit = [waiting for waiting in self._waiting if not full or self._is_behind(waiting[0])]
+            if not fit:
                 return
+            whose, given = min(fit, key=lambda waiting: self._load(waiting[0]))
             self._waiting = [(each, other) for each, other in self._waiting if other is not given]
             if not given.cancelled():
                 self._count(whose, 1)
                 given.set_result(None)
+
+    def _is_behind(self, whose: Shares) -> bool:
+        name = _names(whose)[1]
+        part = self._at_once * self._weights[name] / sum(self._weights.values())
+        return self._running.get(name, 0) + 1 <= max(1.0, part)
 
     def _load(self, whose: Shares) -> list[float]:
         names = _names(whose)[1:]
