@@ -58,8 +58,10 @@ class BuildWatch:
         async with open_service(self._studio) as service:
             estimate = await service.estimate(LOCAL_ORGANISATION, order)
             started = await service.start(LOCAL_ORGANISATION, order)
+            quote = _tell(started.quote)
+            remembered = len(estimate.again) < estimate.tasks
             return await self._follow(
-                service, started.build, out, f"{_tell(started.quote)}; {estimate.told()}"
+                service, started.build, out, f"{quote}; {estimate.told()}" if remembered else quote
             )
 
     async def attach(self, identity: UUID, out: Path | None) -> Ending:
