@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence, Set
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
+from typing import Any
 
 from factory_core.builds.knowledge import BuildKnowledge
 from factory_core.builds.record import TaskRecord
+from factory_core.builds.rounds import planned_check
 from factory_core.contracts.agent import Work
 from factory_core.contracts.files import FileRef
 from factory_core.planning import narrow, reads_for
+from factory_core.planning.reads import Reads
 
 __all__ = ["latest_files", "make_work"]
 
@@ -33,17 +36,21 @@ def make_work(
         blueprint=reads.of(narrow(known.blueprint, scope)),
         template=known.template,
         inputs=tuple(ref for ref in files if reads.sees(ref.path)),
-        upstream={
-            other: records[other].data
-            for other in before
-            if other in parents
-            and other in records
-            and records[other].data
-            and reads.hears(known.params(other))
-            # What was merged where tells an agent nothing that its inputs do not.
-            and "track" not in known.params(other)
-        },
+        upstream=dict(_told(known, reads, [other for other in before if other in parents], records)),
     )
+
+
+def _told(
+    known: BuildKnowledge, reads: Reads, parents: Iterable[str], records: Mapping[str, TaskRecord]
+) -> Iterator[tuple[str, Any]]:
+    """What these tasks tell beside their files. A check that is done again goes by the planned one's name, so that whoever
+    stands after it is the same work."""
+    for other in parents:
+        name = planned_check(other, known)
+        params = known.params(name)
+        # What was merged where tells an agent nothing that its inputs do not.
+        if other in records and records[other].data and reads.hears(params) and "track" not in params:
+            yield name, records[other].data
 
 
 def latest_files(records: Iterable[TaskRecord]) -> tuple[FileRef, ...]:

@@ -168,9 +168,11 @@ def _failures(record: TaskRecord) -> list[_Failure]:
 
 
 def _checks(known: BuildKnowledge, behaviour: str, fixer: str, *, optional: bool) -> list[Spawn]:
-    """All checks once more, with the parameters they had: what nothing changed for is remembered, not run."""
+    """All checks once more, with the parameters they had, each after those it stood after: what nothing changed for is
+    remembered, not run. The last closes the round, so it stands after all."""
     tasks = {task.id: task for task in known.plan.tasks}
     names = verifying_tasks(known.plan.tasks, known.template)
+    numbers = {name: number for number, name in enumerate(names, 1)}
     return [
         Spawn(
             behaviour=behaviour,
@@ -179,12 +181,17 @@ def _checks(known: BuildKnowledge, behaviour: str, fixer: str, *, optional: bool
             title=f"{tasks[name].title}, again",
             params=tasks[name].params,
             scope=tasks[name].scope,
-            after=(fixer,)
-            if number < len(names)
-            else (fixer, *(f"{behaviour}/{n}" for n in range(1, number))),
+            after=(
+                fixer,
+                *(
+                    f"{behaviour}/{numbers[other]}"
+                    for other in (names[:-1] if number == len(names) else tasks[name].after)
+                    if other in numbers
+                ),
+            ),
             optional=optional,
         )
-        for number, name in enumerate(names, 1)
+        for name, number in numbers.items()
     ]
 
 

@@ -24,6 +24,7 @@ __all__ = [
     "VERIFY",
     "Round",
     "Verified",
+    "planned_check",
     "round_of",
     "settle_rounds",
     "tries_of",
@@ -70,6 +71,17 @@ def round_of(task: str, known: BuildKnowledge) -> Round | None:
             checks = tuple(f"{parent}/{behaviour}/{n}" for n in range(1, len(planned) + 1))
             return Round(checks=checks, fixer=f"{parent}/{fixer}/1")
     return None
+
+
+def planned_check(task: str, known: BuildKnowledge) -> str:
+    """The planned task that this one does again in a later round; itself for all others."""
+    if known.task(task) is None:
+        planned = verifying_tasks(known.plan.tasks, known.template)
+        for behaviour in _FIXERS:
+            _, found, number = task.rpartition(f"/{behaviour}/")
+            if found and number.isdecimal() and 0 < int(number) <= len(planned):
+                return planned[int(number) - 1]
+    return task
 
 
 def settle_rounds(

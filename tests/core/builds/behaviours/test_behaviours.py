@@ -8,6 +8,7 @@ from typing import Any
 
 import msgspec
 import pytest
+from msgspec.structs import replace
 
 from factory_core.contracts.agent import Outcome, Spawn, Work
 from factory_core.contracts.template import TemplateFile, WorkSpec
@@ -148,6 +149,45 @@ async def test_on_success_what_the_optimizer_improves_is_checked_again_and_deliv
     assert ended.state == "passed"
     assert set(ended.added) == {f"{CLOSE}/{name}" for name in ("optimizer/1", "confirm/1", "confirm/2")}
     assert [row["figure"] for row in ended.report["gates"]] == ["best", "best"]
+
+
+HEARING = (
+    *WORKS[:-1],
+    WorkSpec(
+        name="gate-mutants",
+        agent="validator",
+        stage="verify",
+        after=("gate-tests",),
+        reads=("app/**", "gate-tests"),
+        params={"gate": "tests"},
+    ),
+    WorkSpec(name="deliver", agent="harvester", stage="deliver", after=("gate-lint", "gate-mutants")),
+)
+"""One of the gates goes by what another tells."""
+
+
+@pytest.mark.parametrize(("better", "runs"), [(None, 3), (BETTER, 6)])
+async def test_checks_that_nothing_changed_for_are_remembered_even_when_they_hear_of_each_other(
+    build: Any, better: bytes | None, runs: int
+) -> None:
+    heard: list[dict[str, Any]] = []
+
+    def validator(work: Work, code: bytes) -> Outcome:
+        heard.append(work.upstream)
+        return replace(gate(work, code), data={"of": code.decode()})
+
+    ended = await build(
+        BETTERING,
+        works=HEARING,
+        builder=lambda w, c: file(FIXED),
+        optimizer=lambda w, c: file(better) if better else Outcome(),
+        validator=validator,
+    )
+    assert ended.state == "passed"
+    assert {f"gate-mutants/confirm/{n}" for n in (1, 2, 3)} <= set(ended.added)
+    assert len(heard) == runs
+    told = [data for data in heard if data]
+    assert told == [{"gate-tests": {"of": word}} for word in ("good", "best")[: runs // 3]]
 
 
 async def test_an_improvement_that_fails_a_check_is_not_kept(build: Any) -> None:
