@@ -130,7 +130,8 @@ def test_the_job_of_the_tutorial_runs(
         loop = JobLoop(connect_to(database), studio.jobs())
         task = asyncio.create_task(loop.run())
         async with open_database(database, studio.settings) as opened, asyncio.timeout(30):
-            while await opened.pool.fetchval("select exists (select from job where state <> 'done')"):  # noqa: ASYNC110 - the loop's
+            unfinished = "select exists (select from job where state <> 'done')"
+            while await opened.pool.fetchval(unfinished):  # noqa: ASYNC110 - the loop brings it about
                 await asyncio.sleep(0.01)
         loop.stop()
         await task

@@ -19,7 +19,6 @@ import sys
 import tempfile
 import time
 from collections.abc import AsyncIterator, Iterator
-from pathlib import Path
 from uuid import UUID
 
 import asyncpg
@@ -95,31 +94,23 @@ def counted(shares: tuple) -> Iterator[list[float]]:
     """Seconds of the processor that the organisation's group used in the block; empty where nothing counts them."""
     used: list[float] = []
     place = cgroups.find_place()
-    account = place and (place.cpu if place.cpu == place.memory else place.account)
-    if account is None or not place.nested:
+    if place is None or place.account is None or not place.nested:
         yield used
         return
-    held = cgroups.make_group(
-        memory=1 << 24, processes=4, shares=shares
-    )  # as long as it is there the count goes on
-    folder = cgroups.share_folder(account, shares[:1])
-    before = _seconds(folder)
+    # As long as it is there the count goes on.
+    held = cgroups.make_group(memory=1 << 24, processes=4, shares=shares)
+    folder = cgroups.share_folder(place.account, shares[:1])
+    before = cgroups.processor_seconds(folder)
     try:
         yield used
-        used.append(_seconds(folder) - before)
+        used.append(cgroups.processor_seconds(folder) - before)
     finally:
         held.remove()
 
 
-def _seconds(folder: Path) -> float:
-    if (folder / "cpuacct.usage").exists():
-        return int((folder / "cpuacct.usage").read_text()) / 1e9
-    return int((folder / "cpu.stat").read_text().split()[1]) / 1e6
-
-
 async def ended(connection: asyncpg.Connection, build: UUID) -> str:
     """The build's state when it has one that lasts."""
-    while await connection.fetchval("select open from build where id = $1", build):  # noqa: ASYNC110 - see drained
+    while await connection.fetchval("select open from build where id = $1", build):  # noqa: ASYNC110 - others bring it about
         await asyncio.sleep(0.05)
     return await connection.fetchval("select state from build where id = $1", build)
 
@@ -138,7 +129,7 @@ async def measure(
             stack.push_async_callback(journal.cancel, a, hostile)
             a_used = stack.enter_context(counted(await journal.shares.of_hosts(a, hostile)))
             running = "select count(*) from task where build_id = $1 and state = 'running' and id <> 'plan'"
-            while await connection.fetchval(running, hostile) < HOSTILE:  # noqa: ASYNC110 - see drained
+            while await connection.fetchval(running, hostile) < HOSTILE:  # noqa: ASYNC110 - others bring it about
                 await asyncio.sleep(0.05)
             await asyncio.sleep(1)  # they have begun to do harm
         b = await host.organisation("B", OrganisationShare(weight=case.weight))

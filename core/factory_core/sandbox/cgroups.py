@@ -22,7 +22,16 @@ from msgspec.structs import replace
 
 from factory_core.contracts.sandbox import HostShare
 
-__all__ = ["ControlGroup", "Place", "find_place", "make_group", "share_folder", "sweep", "what_is_missing"]
+__all__ = [
+    "ControlGroup",
+    "Place",
+    "find_place",
+    "make_group",
+    "processor_seconds",
+    "share_folder",
+    "sweep",
+    "what_is_missing",
+]
 
 PREFIX = "factory-"
 SHARED = f"{PREFIX}of-"
@@ -44,7 +53,7 @@ class Place(Struct, frozen=True):
     cpu: Path | None = None
     """None: where the processor cannot be shared out, a sandbox with many processes gets more of it."""
     account: Path | None = None
-    """Where v1 counts the time used, often the same as ``cpu``; None: nowhere."""
+    """Where the time used is counted, often the same as ``cpu``; None: nowhere."""
     nested: bool = True
     """Whether groups can be made in groups; if not, nothing is shared out by organisation and project."""
 
@@ -136,6 +145,14 @@ class ControlGroup:
 def share_folder(root: Path, shares: Sequence[HostShare]) -> Path:
     """The group of the last of the shares, which lies in those of the others."""
     return root.joinpath(*map(_shared_name, shares))
+
+
+def processor_seconds(group: Path) -> float:
+    """What all in the group used of the processor since it was made. ``group`` lies in a place's ``account``."""
+    with contextlib.suppress(FileNotFoundError):
+        return int((group / "cpuacct.usage").read_text()) / 1e9
+    words = (group / "cpu.stat").read_text().split()
+    return int(words[words.index("usage_usec") + 1]) / 1e6
 
 
 def _shared_name(share: HostShare) -> str:
@@ -287,7 +304,7 @@ def _places() -> Iterator[Place]:
                     yield shared
                 yield plain
     for folder in _upwards(mine.get("", "/")):
-        yield Place(ROOT / folder, ROOT / folder, ROOT / folder)
+        yield Place(ROOT / folder, ROOT / folder, ROOT / folder, ROOT / folder)
         yield Place(ROOT / folder, ROOT / folder)
 
 

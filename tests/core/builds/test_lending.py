@@ -36,19 +36,11 @@ def template(tmp_path: Path) -> TemplatePackage:
     return TemplatePackage(manifest=manifest, root=tmp_path, digest="d")
 
 
-def used(folder: Path) -> int:
-    for file, word in (("cpuacct.usage", 0), ("cpu.stat", 1)):
-        if (folder / file).exists():
-            return int((folder / file).read_text().split()[word])
-    raise AssertionError(folder)
-
-
 async def test_a_command_is_in_the_groups_of_its_project_and_organisation_as_they_are_now(
     desk: Any, template: TemplatePackage, tmp_path: Path
 ) -> None:
     place = cgroups.find_place()
-    account = place and (place.cpu if place.cpu == place.memory else place.account)
-    if place is None or account is None:
+    if place is None or place.account is None:
         pytest.skip("control groups that count the processor cannot be made here")
     build = await desk.submit(project="shop")
     (plan,) = (await desk.turn()).started
@@ -58,12 +50,14 @@ async def test_a_command_is_in_the_groups_of_its_project_and_organisation_as_the
     assert [share.weight for share in shares] == [1, 1]
     held = cgroups.make_group(memory=1 << 24, processes=4, shares=shares)  # keeps what they count
     try:
-        folders = [cgroups.share_folder(account, shares[:depth]) for depth in (1, 2)]
-        before = [used(folder) for folder in folders]
+        folders = [cgroups.share_folder(place.account, shares[:depth]) for depth in (1, 2)]
+        before = [cgroups.processor_seconds(folder) for folder in folders]
         await desk.journal.shares.give_project(desk.org, "shop", ProjectShare(weight=7, max_memory=1 << 30))
         result, _ = await tools.run(("python", "-c", "sum(range(10**6))"), ())
         assert result.exit_code == 0, result.stderr
-        assert all(used(folder) > spent for folder, spent in zip(folders, before, strict=True))
+        assert all(
+            cgroups.processor_seconds(folder) > spent for folder, spent in zip(folders, before, strict=True)
+        )
         memory = cgroups.share_folder(place.memory, shares)
         (most,) = (file for file in memory.iterdir() if file.name in ("memory.max", "memory.limit_in_bytes"))
         assert int(most.read_text()) == 1 << 30

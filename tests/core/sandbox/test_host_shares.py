@@ -22,6 +22,7 @@ from factory_core.sandbox.bubblewrap import BubblewrapSandbox
 
 pytestmark = pytest.mark.anyio
 SPIN = "while True: pass"
+# Sleeps until it is killed, for memory or at the end of the test.
 HOLD = "import time\nheld = bytearray(b'x') * (128 << 20)\ntime.sleep(600)"
 HELD, ROOM = 128 << 20, 200 << 20
 """Two commands that each fit into the room, and do not together."""
@@ -36,7 +37,7 @@ Crowd = tuple[Shares, int]
 @pytest.fixture(scope="module")
 def place() -> cgroups.Place:
     place = cgroups.find_place()
-    if place is None or place.cpu is None or not place.nested or not _account(place):
+    if place is None or place.cpu is None or not place.nested or not place.account:
         pytest.skip("control groups with a share of the processor, in one another, cannot be made here")
     return place
 
@@ -74,18 +75,6 @@ def crowd(tmp_path: Path) -> Callable[..., contextlib.AbstractAsyncContextManage
     return run
 
 
-def _account(place: cgroups.Place) -> Path | None:
-    """Version 2 counts where it shares; version 1 may count elsewhere or nowhere."""
-    return place.cpu if place.cpu == place.memory else place.account
-
-
-def seconds(group: Path) -> float:
-    with contextlib.suppress(FileNotFoundError):
-        return int((group / "cpuacct.usage").read_text()) / 1e9
-    words = (group / "cpu.stat").read_text().split()
-    return int(words[words.index("usage_usec") + 1]) / 1e6
-
-
 def held(group: Path) -> int:
     for file in ("memory.current", "memory.usage_in_bytes"):
         with contextlib.suppress(FileNotFoundError):
@@ -103,15 +92,14 @@ async def until(condition: Callable[[], bool], tasks: list[asyncio.Task]) -> Non
 
 async def measure(place: cgroups.Place, crowd: Callable[..., object], *crowds: Crowd) -> list[list[float]]:
     """For each of the shares what its commands used, of one stretch in which all spun."""
-    account = _account(place)
-    before = set(account.glob(f"{cgroups.PREFIX}{os.getpid()}-*"))
+    before = set(place.account.glob(f"{cgroups.PREFIX}{os.getpid()}-*"))
 
     def used() -> list[dict[Path, float]]:
         found = []
         for shares, _ in crowds:
-            folder = cgroups.share_folder(account, shares)
+            folder = cgroups.share_folder(place.account, shares)
             own = set(folder.glob(f"{cgroups.PREFIX}{os.getpid()}-*")) - before
-            found.append({group: seconds(group) for group in own})
+            found.append({group: cgroups.processor_seconds(group) for group in own})
         return found
 
     def total() -> float:

@@ -1,7 +1,8 @@
 """Gate ``mutants``: bugs planted in the handlers are noticed by the project's own tests.
 
-Of the tests, those are run that the gate ``tests`` saw run the statement with the bug: no other can notice it. How a bug
-fares with one contract test follows from the bug and the test's reach, and is remembered under these.
+Of the tests, those are run that the gate ``tests`` saw run the statement with the bug: no other can notice it, unless the
+statement runs when the application is imported, for then every test may. How a bug fares with one contract test follows
+from the bug and the test's reach, and is remembered under these.
 """
 
 from __future__ import annotations
@@ -117,8 +118,12 @@ async def _trials(
         for data in work.upstream.values()
         for test, told in data.get("ran", {}).items()
     }
+    imported = {
+        path: lines for data in work.upstream.values() for path, lines in data.get("imported", {}).items()
+    }
     trials: list[_Trial] = []
     for mutant in mutants:
+        known = {} if _runs_at_import(mutant, imported) else ran
         near = nearest_tests(mutant.path, tests, sources)
         bug = hashlib.sha256(mutant.source.encode()).hexdigest()
         keys = {
@@ -126,9 +131,14 @@ async def _trials(
             for test in near
             if test in alone and mutant.path in reach[test].files
         }
-        nearest = {test: _Group([test], _that_ran(mutant, ran.get(test))) for test in near}
-        trials.append(_Trial(mutant=mutant, nearest=nearest, keys=keys, stories=_stories(mutant, ran)))
+        nearest = {test: _Group([test], _that_ran(mutant, known.get(test))) for test in near}
+        trials.append(_Trial(mutant=mutant, nearest=nearest, keys=keys, stories=_stories(mutant, known)))
     return trials
+
+
+def _runs_at_import(mutant: Mutant, imported: Mapping[str, list[int]]) -> bool:
+    first, last = mutant.runs
+    return any(first <= line <= last for line in imported.get(mutant.path, ()))
 
 
 def _that_ran(mutant: Mutant, ran: Ran | None) -> list[str] | None:

@@ -89,6 +89,8 @@ class _Run(Struct, frozen=True, kw_only=True):
     files: list[_File]
     alone: list[str] = []
     """The files that ran nothing beyond their reach."""
+    imported: dict[str, list[int]] = {}
+    """``path -> lines`` that ran when the application was imported."""
     coverage: _Coverage | None = None
 
     @property
@@ -102,12 +104,17 @@ class _Run(Struct, frozen=True, kw_only=True):
 
 async def check_tests(work: Work, tools: Tools) -> Outcome:
     """All gates of the run, and one result for every acceptance case of the blueprint. Its data name the files of tests
-    whose verdict follows from their reach ``alone``, and which test ``ran`` which lines."""
+    whose verdict follows from their reach ``alone``, which test ``ran`` which lines, and which lines ran before all tests,
+    when the application was ``imported``."""
     reach = await reaches(work, tools)
     run = await _run(work, tools, reach)
     cases = _cases(work, run.tests)
     gates = (_tests_gate(run, cases), _contract_gate(run), _coverage_gate(run, work))
-    data = {"alone": run.alone, "ran": {file.path: to_builtins(file.who_ran) for file in run.files}}
+    data = {
+        "alone": run.alone,
+        "ran": {file.path: to_builtins(file.who_ran) for file in run.files},
+        "imported": run.imported,
+    }
     return Outcome(gates=gates, cases=cases, findings=tuple(_findings(run))[:MOST_FINDINGS], data=data)
 
 
@@ -146,6 +153,7 @@ async def _run(work: Work, tools: Tools, reach: Mapping[str, Reach]) -> _Run:
         result=result,
         files=[(known | ran)[path] for path in paths if path in known or path in ran],
         alone=sorted([*known, *alone]),
+        imported=answer.imported,
         coverage=decoded(found.get(COVERAGE), _Coverage),
     )
 

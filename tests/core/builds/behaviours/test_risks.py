@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import runpy
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -12,14 +14,8 @@ from factory_core.contracts.template import WorkSpec
 
 pytestmark = pytest.mark.anyio
 
-WORKS = (
-    WorkSpec(name="code", agent="builder"),
-    WorkSpec(name="join", agent="integrator", stage="integrate", after=("code",)),
-    WorkSpec(name="gate-lint", agent="validator", stage="verify", after=("join",), params={"gate": "lint"}),
-    WorkSpec(name="gate-tests", agent="validator", stage="verify", after=("join",), params={"gate": "tests"}),
-    WorkSpec(name="deliver", agent="harvester", stage="deliver", after=("gate-lint", "gate-tests")),
-)
-BROKEN = b"bug"
+MAKING = runpy.run_path(str(Path(__file__).with_name("making.py")))
+WORKS, BROKEN = MAKING["WORKS"], MAKING["BROKEN"]
 
 
 async def test_on_security_risk_the_build_halts_until_a_person_decides(build: Any, desk: Any) -> None:

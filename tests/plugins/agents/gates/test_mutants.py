@@ -106,6 +106,18 @@ def test_only_tests_that_ran_the_statement_are_asked_and_the_verdicts_are_those_
     assert check("mutants", project, **told) == check("mutants", project)
 
 
+def test_a_bug_in_what_runs_at_import_is_shown_to_every_test(check, project):
+    rows = "def limit() -> int:\n    return 1\n\n\nLIMIT = limit()\n"
+    book = project[BOOK].replace(
+        "import APIRouter, HTTPException", "import APIRouter, HTTPException\n\nfrom app.rows import LIMIT"
+    )
+    variant = project | {"app/rows.py": rows, BOOK: book.replace("not 1 <= len", "not LIMIT <= len")}
+    told = check("tests", variant).data
+    outcome = check("mutants", variant, **told)
+    assert outcome == check("mutants", variant)
+    assert not any(finding.path == "app/rows.py" for finding in outcome.findings)
+
+
 BOOK = "app/routes/book.py"
 FIXTURES = """
 import pytest
