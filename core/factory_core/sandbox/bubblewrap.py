@@ -13,10 +13,11 @@ from factory_core.contracts.sandbox import ProbeRow, SandboxJob, SandboxResult
 from factory_core.errors import SandboxUnavailable
 from factory_core.sandbox.cgroups import sweep
 from factory_core.sandbox.container import contain
+from factory_core.sandbox.orphans import end_orphans
 from factory_core.sandbox.probe import probe_fully, probe_quickly
 from factory_core.sandbox.seccomp import ARCHITECTURES
 
-__all__ = ["BubblewrapSandbox", "choose_sandbox"]
+__all__ = ["BubblewrapSandbox", "choose_sandbox", "find_bubblewrap"]
 
 
 class BubblewrapSandbox:
@@ -40,6 +41,7 @@ class BubblewrapSandbox:
         if self._verdict is None:
             async with self._asking:
                 if self._verdict is None:
+                    end_orphans(self._found())
                     sweep()
                     self._verdict = await probe_quickly(self._contain)
         return self._verdict
@@ -55,7 +57,10 @@ class BubblewrapSandbox:
         return await self._contain(job)
 
     async def _contain(self, job: SandboxJob) -> SandboxResult:
-        return await contain(self._program or _find_bubblewrap(), job)
+        return await contain(self._found(), job)
+
+    def _found(self) -> Path:
+        return self._program or find_bubblewrap()
 
 
 @cache
@@ -65,7 +70,8 @@ def choose_sandbox() -> BubblewrapSandbox:
 
 
 @cache
-def _find_bubblewrap() -> Path:
+def find_bubblewrap() -> Path:
+    """The program. Raises SandboxUnavailable, naming what to install."""
     if sys.platform != "linux" or platform.machine() not in ARCHITECTURES:
         raise SandboxUnavailable(
             f"Generated code is contained on Linux on {' or '.join(ARCHITECTURES)} only, and this is "

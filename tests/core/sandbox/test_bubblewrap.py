@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import signal
+import subprocess
 import sys
 from pathlib import Path
 
@@ -13,7 +15,7 @@ import pytest
 from factory_core.contracts.sandbox import Limits, SandboxJob, SandboxResult
 from factory_core.errors import SandboxUnavailable
 from factory_core.sandbox import cgroups
-from factory_core.sandbox.bubblewrap import BubblewrapSandbox, choose_sandbox
+from factory_core.sandbox.bubblewrap import BubblewrapSandbox, choose_sandbox, find_bubblewrap
 from factory_core.sandbox.probe import find_processes
 
 MEBIBYTE = 1 << 20
@@ -184,7 +186,7 @@ asyncio.run(BubblewrapSandbox().run(SandboxJob(command=("sleep", "602.25"), work
 
     async def die() -> None:
         process = await asyncio.create_subprocess_exec(sys.executable, "-c", script)
-        while len(find_processes("602.25")) < 2:
+        while not runs("sleep", "602.25"):
             await asyncio.sleep(0.01)
             assert process.returncode is None
         process.kill()
@@ -193,6 +195,49 @@ asyncio.run(BubblewrapSandbox().run(SandboxJob(command=("sleep", "602.25"), work
             await asyncio.sleep(0.01)
 
     asyncio.run(asyncio.wait_for(die(), 60))
+
+
+def runs(*command: str) -> bool:
+    """Whether that itself runs, and not only what is to start it."""
+    for pid in find_processes(command[-1]):
+        with contextlib.suppress(OSError):
+            if Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")[:-1] == [
+                os.fsencode(each) for each in command
+            ]:
+                return True
+    return False
+
+
+def left_behind(token: str) -> int:
+    """What stays when a studio dies before bubblewrap could tell it which process is the first inside."""
+    heard, tells = os.pipe()
+    os.close(heard)
+    options = ("--unshare-all", "--die-with-parent", "--ro-bind", "/", "/", "--info-fd", str(tells))
+    died = subprocess.run([find_bubblewrap(), *options, "sleep", token], pass_fds=[tells], check=False)
+    os.close(tells)
+    assert died.returncode == -signal.SIGPIPE
+    (pid,) = find_processes(token)
+    return pid
+
+
+def test_a_new_studio_ends_what_waits_for_the_last_one_and_no_living_sandbox(work):
+    async def go() -> list[int]:
+        first, second = BubblewrapSandbox(), BubblewrapSandbox()
+        living = asyncio.create_task(first.run(SandboxJob(command=("sleep", "604.25"), work=work)))
+        while not runs("sleep", "604.25"):  # noqa: ASYNC110 - another process brings it about
+            await asyncio.sleep(0.01)
+        pid = left_behind("603.25")
+        try:
+            await second.quick_probe()
+            assert runs("sleep", "604.25")
+            return find_processes("603.25")
+        finally:
+            living.cancel()
+            await asyncio.wait([living])
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+
+    assert asyncio.run(asyncio.wait_for(go(), 60)) == []
 
 
 def test_no_control_group_stays_behind(run):
