@@ -45,6 +45,14 @@ class SandboxUnavailable(EnvironmentUnfit):
     """Code cannot be contained here, so it is not run."""
 
 
+class DatabaseOutdated(EnvironmentUnfit):
+    """The database was made by another state of the code than the one that runs."""
+
+    def __init__(self, reason: str) -> None:
+        self.reason = reason
+        super().__init__(f"The database does not fit this version of Factory Studio ({reason}).")
+
+
 class ServerStartError(EnvironmentUnfit):
     """An embedded server did not start."""
 

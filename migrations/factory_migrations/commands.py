@@ -29,7 +29,8 @@ def migrate() -> None:
 @click.argument("app", required=False)
 @click.option("--json", "as_json", is_flag=True, help="Print the states as JSON.")
 def up(app: str | None, as_json: bool) -> None:
-    """Apply what is missing: of everything, or of APP and what it stands on."""
+    """Apply what is missing, and replace functions of another state of the code: of everything, or of APP and what it
+    stands on."""
     _show(_run(lambda migrator: migrator.up(app)), as_json=as_json)
 
 
@@ -45,7 +46,7 @@ def down(app: str, to: str, as_json: bool) -> None:
 @migrate.command()
 @click.option("--json", "as_json", is_flag=True, help="Print the states as JSON.")
 def status(as_json: bool) -> None:
-    """Show every migration: applied, missing, or failed when last tried."""
+    """Show every migration: applied, missing, failed when last tried, or outdated: applied with other SQL than now."""
     _show(_run(lambda migrator: migrator.status()), as_json=as_json)
 
 
@@ -65,6 +66,12 @@ def _show(states: Sequence[MigrationState], *, as_json: bool) -> None:
         click.echo(msgspec.json.encode(states))
     else:
         for state in states:
-            word = "failed" if state.error else "applied" if state.applied else "missing"
+            word = _word(state)
             click.echo(f"{word:8} {state.app:20} {state.name}  {state.error}".rstrip())
     sys.exit(MIGRATION_FAILED if any(state.error for state in states) else 0)
+
+
+def _word(state: MigrationState) -> str:
+    if state.outdated:
+        return "outdated"
+    return "failed" if state.error else "applied" if state.applied else "missing"

@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
+import hashlib
 import sys
 from collections.abc import Sequence
 from graphlib import TopologicalSorter
 from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import Any, NamedTuple
 
 from piccolo.conf.apps import AppConfig
 
 from factory_core.kernel.database import APP_REGISTRY
 from factory_migrations.errors import MigrationNamesClash
+
+
+class Digests(NamedTuple):
+    """What SQL a migration ran: ``fixed`` of what only it may run, ``renewable`` of what may be run again at any time."""
+
+    fixed: str
+    renewable: str
 
 
 class Step:
@@ -41,6 +49,19 @@ class Step:
     def name(self) -> str:
         """Its ``ID``, by which it is recorded; the file's name where it has none."""
         return str(getattr(self.module, "ID", self.file.stem))
+
+    @property
+    def digests(self) -> Digests | None:
+        """Of its ``SCRIPTS`` and ``RENEWABLE``, the SQL files it runs; none where it names none."""
+        fixed: Sequence[Path] | None = getattr(self.module, "SCRIPTS", None)
+        if fixed is None:
+            return None
+        return Digests(_digest(fixed), _digest(getattr(self.module, "RENEWABLE", ())))
+
+
+def _digest(files: Sequence[Path]) -> str:
+    sums = [f"{file.name} {hashlib.sha256(file.read_bytes()).hexdigest()}" for file in files]
+    return hashlib.sha256("\n".join(sums).encode()).hexdigest()
 
 
 def steps_of(app: AppConfig) -> list[Step]:

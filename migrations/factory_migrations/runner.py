@@ -1,21 +1,24 @@
 """Applying migrations: each in one transaction, recorded in the same, under one lock, in dependency order.
 
 A failure stops its own app and those that stand on it, is kept in ``migration_fault`` for every later process to see, and
-leaves the other apps alone.
+leaves the other apps alone. What is applied with other SQL than the migration has now is replaced where that is safe, and
+else reported as outdated.
 """
 
 from __future__ import annotations
 
 import io
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import asynccontextmanager, redirect_stdout
 from typing import Any
 
+from msgspec.structs import replace
 from piccolo.apps.migrations.auto.migration_manager import MigrationManager
 from piccolo.conf.apps import AppConfig
 
 from factory_core.contracts.migrator import MigrationState
 from factory_core.kernel.database import DB, Connection
+from factory_migrations import digests
 from factory_migrations.errors import AppStillNeeded, AppUnknown, MigrationUnknown
 from factory_migrations.files import Step, dependencies, in_order, refuse_clashes, register, steps_of
 
@@ -43,7 +46,7 @@ class Runner:
         """Apply what is missing, of one app and what it stands on, or of all."""
         chosen = self._apps if app is None else self._with_dependencies(self._app(app))
         async with _locked() as connection:
-            await connection.execute(_BOOKS)
+            await connection.execute(_BOOKS + digests.BOOK)
         states: list[MigrationState] = []
         failed: set[str] = set()
         seen: dict[str, str] = {}
@@ -75,22 +78,17 @@ class Runner:
         """Every migration of every app: applied, missing, or failed when last tried."""
         applied = set(await _applied())
         faults = await _faults()
+        async with _reading() as connection:
+            known = await digests.recorded(connection)
         states: list[MigrationState] = []
         for app in self._apps:
             name, error = faults.get(app.app_name, ("", ""))
             try:
-                names = [step.name for step in steps_of(app)]
+                found = _judged(steps_of(app), applied, known)
             except Exception as broken:  # noqa: BLE001  # a migration file is someone else's code
-                names, name, error = ["?"], "?", _words(broken)
-            states += [
-                MigrationState(
-                    app=app.app_name,
-                    name=n,
-                    applied=(app.app_name, n) in applied,
-                    error=error if n == name else "",
-                )
-                for n in names
-            ]
+                found = [MigrationState(app=app.app_name, name="?", applied=False)]
+                name, error = "?", _words(broken)
+            states += [replace(state, error=error) if state.name == name else state for state in found]
         return tuple(states)
 
     async def _up_one(self, app: AppConfig, seen: dict[str, str], reason: str) -> list[MigrationState]:
@@ -99,13 +97,14 @@ class Runner:
         try:
             steps = steps_of(app)
             refuse_clashes(steps, seen)
-            for step in steps:
+            for before, step in zip([None, *steps], steps, strict=False):
                 name = step.file.stem
                 name = step.name
                 if reason:
                     raise RuntimeError(reason)
-                await _apply(step)
-                states.append(MigrationState(app=app.app_name, name=name, applied=True))
+                states.append(await _apply(step, before.name if before else ZERO))
+                if states[-1].outdated:
+                    return states  # what comes after stands on it
         except Exception as broken:  # noqa: BLE001  # a migration is someone else's code; its failure is its app's alone
             states.append(MigrationState(app=app.app_name, name=name, applied=False, error=_words(broken)))
             await _note_fault(app.app_name, name, _words(broken))
@@ -143,15 +142,39 @@ async def _locked() -> AsyncGenerator[Connection, None]:
         yield connection
 
 
-async def _apply(step: Step) -> None:
+async def _apply(step: Step, before: str) -> MigrationState:
     async with _locked() as connection:
         done = "SELECT 1 FROM migration WHERE app_name = $1 AND name = $2"
         if await connection.fetchval(done, step.app, step.name):
-            return
+            return await _renew(connection, step, before)
         await _run(step, backwards=False)
         await connection.execute(
             "INSERT INTO migration (name, app_name) VALUES ($1, $2)", step.name, step.app
         )
+        await digests.keep(connection, step)
+        return MigrationState(app=step.app, name=step.name, applied=True)
+
+
+async def _renew(connection: Connection, step: Step, before: str) -> MigrationState:
+    """How an applied step stands, after what may be replaced was replaced."""
+    known = await digests.recorded(connection)
+    state = digests.judge(step, before, known, applied=True)
+    ours, theirs = step.digests, known.get((step.app, step.name))
+    if state.outdated and ours and theirs and ours.fixed == theirs.fixed:
+        await step.module.renew()
+        await digests.keep(connection, step)
+        return MigrationState(app=step.app, name=step.name, applied=True)
+    return state
+
+
+def _judged(
+    steps: Sequence[Step], applied: set[tuple[str, str]], known: Mapping[tuple[str, str], digests.Digests]
+) -> list[MigrationState]:
+    before = [ZERO, *(step.name for step in steps)]
+    return [
+        digests.judge(step, last, known, applied=(step.app, step.name) in applied)
+        for last, step in zip(before, steps, strict=False)
+    ]
 
 
 async def _take_back(step: Step) -> None:
@@ -160,6 +183,8 @@ async def _take_back(step: Step) -> None:
         await connection.execute(
             "DELETE FROM migration WHERE app_name = $1 AND name = $2", step.app, step.name
         )
+        await connection.execute(digests.BOOK)  # a database that was migrated before there was one
+        await digests.forget(connection, step)
 
 
 async def _run(step: Step, *, backwards: bool) -> None:

@@ -13,7 +13,7 @@ import structlog
 
 from factory_core.builds.journal import Journal
 
-__all__ = ["Connect", "Line", "connect_to"]
+__all__ = ["Connect", "Line", "connect_to", "is_passing"]
 
 Connect = Callable[[], Awaitable[Any]]
 ResultT = TypeVar("ResultT")
@@ -31,6 +31,12 @@ _AGAIN = (
     asyncpg.InsufficientResourcesError,
     asyncpg.TransactionRollbackError,
 )
+
+
+def is_passing(error: Exception) -> bool:
+    """Whether the same question may be answered later: the server is away, busy or asks for another try."""
+    # asyncpg.DataError: the arguments, not the connection
+    return isinstance(error, _AGAIN) and not isinstance(error, ValueError)
 
 
 def connect_to(url: str, *, statement_cache: int = 100) -> Connect:
@@ -66,7 +72,7 @@ class Line:
                     return await question(self._connection)
             except _AGAIN as error:
                 self._drop()
-                if isinstance(error, ValueError):  # asyncpg.DataError: the arguments, not the connection
+                if not is_passing(error):
                     raise
                 _log.warning("database lost", error=repr(error), again_in=round(delay, 2))
             await asyncio.sleep(delay * random.uniform(0.5, 1.0))  # noqa: S311 - spreads reconnects

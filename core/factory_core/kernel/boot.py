@@ -16,7 +16,7 @@ from factory_core.contracts.migrator import MigrationState, Migrator
 from factory_core.contracts.plan import Paradigm
 from factory_core.contracts.servers import ServerSource
 from factory_core.contracts.storage import Storage
-from factory_core.errors import EnvironmentUnfit
+from factory_core.errors import DatabaseOutdated, EnvironmentUnfit
 from factory_core.kernel.enqueue import OpenQueue
 from factory_core.kernel.offers import OFFERS, Registry, ask
 from factory_core.kernel.plugins import Plugin, PluginReport, load_plugins, priority
@@ -198,12 +198,15 @@ class Studio:
         return source.url(self.home) if source else None
 
     def take_back(self, states: Iterable[MigrationState]) -> None:
-        """Switch off the plugins whose migrations failed: their tables are not what their code expects."""
+        """Switch off the plugins whose migrations failed: their tables are not what their code expects. Raises PluginFault
+        and DatabaseOutdated for the platform's."""
         failed: Mapping[str, MigrationState] = {state.app: state for state in states if state.error}
         for plugin in self.plugins:
             for app in plugin.offers.get("factory_piccolo_apps", ()):
                 state = failed.get(app.app_name)
                 if state is not None:
+                    if state.outdated and plugin.first_party:
+                        raise DatabaseOutdated(f"migration {state.name}: {state.error}")
                     plugin.switch_off(f"migration {state.name} failed: {state.error}")
                     break
 

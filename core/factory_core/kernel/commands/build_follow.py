@@ -18,10 +18,12 @@ import asyncpg
 import msgspec
 from rich.console import Console
 
+from factory_core.builds.line import is_passing
 from factory_core.builds.progress import Progress
 from factory_core.builds.service import BuildOrder, BuildService
 from factory_core.contracts.events import Event, EventKind
 from factory_core.contracts.plan import Quote
+from factory_core.errors import DatabaseOutdated
 from factory_core.kernel.boot import Studio
 from factory_core.kernel.commands.build_ending import Ending, conclude, show_ending
 from factory_core.kernel.commands.build_guard import Guard
@@ -36,6 +38,12 @@ __all__ = ["BuildWatch", "Ending"]
 LOOK_SECONDS = 0.1
 PATIENCE_SECONDS = 60.0
 ResultT = TypeVar("ResultT")
+_LACKING = (
+    asyncpg.InvalidSchemaNameError,
+    asyncpg.UndefinedFunctionError,
+    asyncpg.UndefinedTableError,
+    asyncpg.UndefinedColumnError,
+)
 
 
 class BuildWatch:
@@ -132,12 +140,16 @@ class BuildWatch:
         await service.cancel(LOCAL_ORGANISATION, identity)
 
     async def _patient(self, action: Callable[[], Awaitable[ResultT]], face: BuildFace) -> ResultT:
-        """Bear a database that restarts."""
+        """Bear a database that restarts, and nothing else. Raises DatabaseOutdated, DatabaseUnreachable."""
         deadline = time.monotonic() + PATIENCE_SECONDS
         while True:
             try:
                 return await action()
-            except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+            except Exception as error:
+                if isinstance(error, _LACKING):
+                    raise DatabaseOutdated(f"{error.args[0]}. See: studio migrate status") from error
+                if not is_passing(error):
+                    raise
                 await self._guard.look()
                 if time.monotonic() > deadline:
                     raise DatabaseUnreachable(str(error) or type(error).__name__) from error

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import rich_click as click
 
-from factory_core.errors import FactoryError
+from factory_core.errors import DatabaseOutdated, FactoryError
 from factory_core.kernel.boot import Studio, start
 from factory_core.kernel.plugins import PluginReport
 
@@ -78,6 +78,8 @@ def _booted() -> tuple[Studio, tuple[str, ...]]:
     remark: tuple[str, ...] = ()
     try:
         asyncio.run(note_failed_migrations(studio))
+    except DatabaseOutdated as error:
+        remark = (str(error),)
     except FactoryError:
         remark = ("the database does not run, so failed migrations are not shown.",)
     create_app(studio)

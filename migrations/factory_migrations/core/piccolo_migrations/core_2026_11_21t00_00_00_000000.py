@@ -4,11 +4,18 @@ from typing import Any
 
 from piccolo.apps.migrations.auto.migration_manager import MigrationManager
 
-from factory_migrations.core.scripts import FUNCTIONS_V1, V2, run_scripts
+from factory_migrations.core.scripts import FUNCTIONS_V1, FUNCTIONS_V2, TABLES_V2, V2, run_scripts
 
 ID = "core_2026_11_21t00_00_00_000000"
 VERSION = "1.38.0"
 DESCRIPTION = "The journal, version 2"
+SCRIPTS = TABLES_V2
+RENEWABLE = FUNCTIONS_V2
+
+
+async def renew() -> None:
+    """Replace the functions."""
+    await run_scripts(*RENEWABLE)
 
 
 async def forwards() -> MigrationManager:
