@@ -27,6 +27,7 @@ from factory_api.schemas import (
 )
 from factory_api.service import BuildDesk, etag_of
 from factory_core.builds.estimate import Estimate
+from factory_core.builds.journal import AttemptRow
 from factory_core.contracts.events import BuildState
 
 Desk = NamedDependency[BuildDesk]
@@ -130,6 +131,11 @@ class BuildRoutes(Controller):
         counts = Counter(str(task.state) for task in tasks)
         details = BuildDetails(build=BuildView.of(row), counts=dict(sorted(counts.items())), tasks=tasks)
         return Response(details, headers=headers)
+
+    @get("/{build:uuid}/attempts", summary="List the tries of its tasks", responses=problems(404))
+    async def attempts(self, build: FromPath[UUID], desk: Desk) -> tuple[AttemptRow, ...]:
+        """Every try in the order they started: who had it, and the kind of the event that ended it."""
+        return await desk.attempts(build)
 
     @post("/{build:uuid}/cancel", status_code=202, summary="Cancel a build", responses=problems(404, 409))
     async def cancel(self, build: FromPath[UUID], desk: Desk) -> BuildView:

@@ -15,7 +15,7 @@ from factory_api.schemas import BuildPage, BuildQuery, BuildView, Decision, NewB
 from factory_core.builds.comparison import BuildComparison
 from factory_core.builds.errors import BuildEnded
 from factory_core.builds.estimate import Estimate
-from factory_core.builds.journal import BuildRow, Journal, TaskRow
+from factory_core.builds.journal import AttemptRow, BuildRow, Journal, TaskRow
 from factory_core.builds.service import ArtifactRef, BuildOrder, BuildService, Fork
 from factory_core.contracts.events import ENDED, BuildState, Event
 from factory_core.kernel.database import Database
@@ -77,6 +77,10 @@ class BuildDesk:
     async def tasks(self, build: UUID) -> tuple[TaskRow, ...]:
         """Its tasks, in the order of the plan."""
         return await self._journal.tasks(self._organisation, build)
+
+    async def attempts(self, build: UUID) -> tuple[AttemptRow, ...]:
+        """Every try of its tasks. Raises BuildMissing."""
+        return await self._service.attempts(self._organisation, build)
 
     async def events(self, build: UUID, *, after: int, limit: int) -> tuple[Event, ...]:
         """Its events ``after + 1`` and on."""

@@ -8,7 +8,7 @@ from uuid import uuid4
 
 import pytest
 
-from factory_core.builds.journal import Journal
+from factory_core.builds.journal import Completion, CompletionKind, Journal, Report
 from factory_core.builds.shares import OrganisationShare
 from factory_core.kernel.database import LOCAL_ORGANISATION, open_database
 from factory_core.settings import KernelSettings
@@ -184,6 +184,7 @@ async def test_another_organisations_build_is_404_everywhere(client: Any, order:
         ("GET", ""),
         ("DELETE", ""),
         ("POST", "/cancel"),
+        ("GET", "/attempts"),
         ("GET", "/events"),
         ("GET", "/report"),
     ):
@@ -246,3 +247,21 @@ async def test_an_estimate_starts_nothing_and_names_what_changed(client, order):
     assert (await client.get("/api/v1/builds")).json()["total"] == 0
     wrong = await client.post("/api/v1/builds/estimate", json={"spec": "entities: 1"})
     assert wrong.status_code == 422
+
+
+async def test_the_tries_of_a_builds_tasks_are_listed(client: Any, order: Any, database: str) -> None:
+    build, worker = (await order())["id"], uuid4()
+    assert (await client.get(f"{BUILDS}/{build}/attempts")).json() == []
+    async with open_database(database, KernelSettings()) as opened:
+        journal = Journal(opened.pool)
+        await journal.enlist(worker, "ours", 1)
+        (plan,) = (await journal.step(worker, 1, want=1, scan=True)).started
+        failed = Completion(kind=CompletionKind.FAILED, reason="no")
+        await journal.step(worker, 2, [Report.of(plan, failed)], want=0, scan=False)
+    (row,) = (await client.get(f"{BUILDS}/{build}/attempts")).json()
+    assert (row["task"], row["fence"], row["worker"], row["outcome"]) == (
+        "plan",
+        1,
+        str(worker),
+        "task.failed",
+    )

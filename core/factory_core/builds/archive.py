@@ -16,9 +16,11 @@ from uuid import UUID
 import msgspec
 import structlog
 from msgspec import Struct
+from msgspec.structs import replace
 
 from factory_core.builds.journal import Journal
-from factory_core.contracts.events import Event
+from factory_core.builds.schemas import AttemptRow
+from factory_core.contracts.events import Event, EventKind
 from factory_core.contracts.storage import Storage
 from factory_core.errors import FactoryError
 
@@ -171,6 +173,20 @@ class History:
                 break
         return tuple(found)
 
+    async def attempts(self, org: UUID, build: UUID) -> tuple[AttemptRow, ...]:
+        """Every try of every task, in the order they started. Raises ArchiveDamaged, ObjectMissing."""
+        if await self._journal.archive(org, build, 0) is None:
+            found = await self._journal.attempts(org, build)
+            if await self._journal.archive(org, build, 0) is None:
+                return found  # and not archived while they were read
+        tries: dict[tuple[str | None, int | None], AttemptRow] = {}
+        after = 0
+        while page := await self.events(org, build, after=after):
+            for event in page:
+                _count(tries, event)
+            after = page[-1].seq
+        return tuple(sorted(tries.values(), key=lambda row: (row.started_at, row.task)))
+
     async def _from_file(self, org: UUID, build: UUID, after: int, limit: int) -> list[Event]:
         """Events of the file that has number ``after + 1``; none if there is no such file."""
         row = await self._journal.archive(org, build, after) if limit > 0 else None
@@ -213,3 +229,19 @@ class History:
 def _event(row: Any) -> Event:
     fields = dict(row)
     return msgspec.convert({**fields, "body": msgspec.json.decode(fields["body"])}, Event, strict=False)
+
+
+def _count(tries: dict[tuple[str | None, int | None], AttemptRow], event: Event) -> None:
+    """What the view ``attempt`` says of rows: a try begins with its start and ends with the next event of its fence."""
+    key = (event.task, event.fence)
+    if event.kind == EventKind.TASK_STARTED:
+        tries[key] = AttemptRow(
+            task=event.task or "",
+            fence=event.fence or 0,
+            worker=UUID(str(event.body["worker"])),
+            started_at=event.at,
+            ended_at=None,
+            outcome=None,
+        )
+    elif key in tries and tries[key].outcome is None:
+        tries[key] = replace(tries[key], ended_at=event.at, outcome=event.kind)

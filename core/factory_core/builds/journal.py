@@ -226,7 +226,7 @@ class Journal:
             return tuple(_as(TaskRow, row, "params") for row in await connection.fetch(_TASKS, build))
 
     async def attempts(self, org: UUID, build: UUID) -> tuple[AttemptRow, ...]:
-        """Every try of every task, in the order they started. None once the build is archived: its events tell, then."""
+        """Every try that events in rows tell of, in the order they started; ``archive.History`` has those in files, too."""
         async with self._tenant(org) as connection:
             rows = await connection.fetch(
                 "select * from attempt where build_id = $1 order by started_at, task", build

@@ -9,7 +9,6 @@ from typing import Any
 from uuid import UUID
 
 import msgspec
-from msgspec import Struct
 from msgspec.structs import replace
 
 from factory_core.builds.archive import History
@@ -20,20 +19,28 @@ from factory_core.builds.errors import BudgetTooSmall, TaskMissing
 from factory_core.builds.estimate import Changes, Estimate, changes_between
 from factory_core.builds.foresight import foresee
 from factory_core.builds.ids import uuid7
-from factory_core.builds.journal import BuildRow, Journal, ResultRow, Submission, Submitted, TaskRow
+from factory_core.builds.journal import (
+    AttemptRow,
+    BuildRow,
+    Journal,
+    ResultRow,
+    Submission,
+    Submitted,
+    TaskRow,
+)
 from factory_core.builds.knowledge import BuildKnowledge, ancestors
+from factory_core.builds.orders import ArtifactMissing, BuildOrder, Fork, ForkUnfit, SpecRejected, Started
 from factory_core.builds.record import TaskRecord
 from factory_core.builds.runner import PLAN_TASK, BlobStore, pick_template
 from factory_core.builds.wake import Reminds
 from factory_core.contracts.agent import Agent
 from factory_core.contracts.blueprint import Blueprint
-from factory_core.contracts.events import BuildState, Event, TaskState
-from factory_core.contracts.plan import QUIET, Plan, Planner, Quote
+from factory_core.contracts.events import Event, TaskState
+from factory_core.contracts.plan import QUIET, Plan, Planner
 from factory_core.contracts.storage import Storage
 from factory_core.contracts.template import TemplatePackage
-from factory_core.errors import FactoryError
 from factory_core.planning import plan_build
-from factory_core.specs import Problem, read
+from factory_core.specs import read
 
 __all__ = [
     "ArtifactMissing",
@@ -45,83 +52,6 @@ __all__ = [
     "SpecRejected",
     "Started",
 ]
-
-
-class SpecRejected(FactoryError):
-    """The specification has errors, so nothing was started."""
-
-    status = 422
-    exit_code = 2
-
-    def __init__(self, problems: tuple[Problem, ...]) -> None:
-        self.problems = problems
-        errors = sum(problem.severity == "error" for problem in problems)
-        super().__init__(
-            f"The specification has {errors} error{'s' if errors != 1 else ''}; the first: {_first(problems)}"
-        )
-
-
-def _first(problems: tuple[Problem, ...]) -> str:
-    problem = next(problem for problem in problems if problem.severity == "error")
-    return f"line {problem.line}, column {problem.column}: {problem.message}"
-
-
-class ArtifactMissing(FactoryError):
-    """The build made no such file."""
-
-    status = 404
-
-    def __init__(self, build: UUID, name: str, state: BuildState) -> None:
-        self.build = build
-        self.name = name
-        self.state = state
-        super().__init__(
-            f"Build {build} ({state}) has no {name}. A build that failed leaves its report and no archive; "
-            "one that runs leaves nothing yet."
-        )
-
-
-class BuildOrder(Struct, frozen=True, kw_only=True):
-    """A build to start. ``key`` is the idempotency key; without one every order is a new build."""
-
-    spec: bytes
-    name: str = "spec.yaml"
-    template: str = ""
-    max_agents: int | None = None
-    key: str = ""
-
-
-class Fork(Struct, frozen=True, kw_only=True):
-    """A fork to be made of ``source``: from ``task`` (without one, all of it), whose ``params`` may be changed; or of
-    another specification, with the source's template and caps."""
-
-    source: UUID
-    task: str = ""
-    params: dict[str, str] = {}
-    spec: bytes | None = None
-    name: str = ""
-    key: str = ""
-
-
-class ForkUnfit(FactoryError):
-    """A fork from a task and by another specification at once."""
-
-    status = 422
-    exit_code = 64
-
-    def __init__(self) -> None:
-        super().__init__(
-            "A fork with another specification is planned anew, so it takes no task and no params: what is equal is "
-            "reused by itself. Leave the task and the params out, or the specification."
-        )
-
-
-class Started(Struct, frozen=True, kw_only=True):
-    """``created`` is false when the order's key had started the build before."""
-
-    build: UUID
-    created: bool
-    quote: Quote
 
 
 class BuildService:
@@ -214,6 +144,11 @@ class BuildService:
     async def events(self, org: UUID, build: UUID, *, after: int = 0, limit: int = 1000) -> tuple[Event, ...]:
         """Events ``after + 1`` and on, archived or not. Raises ArchiveDamaged."""
         return await self._history.events(org, build, after=after, limit=limit)
+
+    async def attempts(self, org: UUID, build: UUID) -> tuple[AttemptRow, ...]:
+        """Every try of every task, in the order they started, archived or not. Raises BuildMissing, ArchiveDamaged."""
+        await self._journal.build(org, build)
+        return await self._history.attempts(org, build)
 
     async def plan(self, org: UUID, build: UUID) -> Plan | None:
         """The plan, once there is one."""

@@ -118,6 +118,44 @@ async def test_an_archived_build_reads_as_before(
     assert tuple(note) == (1, len(before), desk.org)
 
 
+async def test_the_tries_of_an_archived_build_read_as_before(
+    desk: Any, noop: Any, archivist: Archivist, history: History
+) -> None:
+    build = await finished(desk, noop, 5, failing="t1")
+    before = await desk.journal.attempts(desk.org, build)
+    assert [row.outcome for row in before].count("task.failed") == 1
+    assert len(before) == 6
+    assert await history.attempts(desk.org, build) == before
+    await archivist.turn()
+    assert await desk.journal.attempts(desk.org, build) == (), "the rows tell nothing any more"
+    assert await history.attempts(desk.org, build) == before
+    assert await history.attempts(uuid7(), build) == ()
+    await Control(desk.connection).retry(desk.org, build, tasks=["t1"])
+    (again,) = (await desk.turn()).started
+    after = await history.attempts(desk.org, build)
+    assert after[:6] == before
+    assert [(row.task, row.fence, row.worker, row.outcome) for row in after[6:]] == [
+        ("t1", 2, desk.worker, None)
+    ]
+    await desk.turn((again, Completion()))
+    await archivist.turn()
+    assert [row.outcome for row in await history.attempts(desk.org, build)][6:] == ["task.done"]
+
+
+async def test_tries_are_all_there_though_the_build_is_archived_while_they_are_read(
+    desk: Any, noop: Any, shelf: Shelf, archivist: Archivist
+) -> None:
+    build = await finished(desk, noop, 5)
+    before = await desk.journal.attempts(desk.org, build)
+
+    class Racing(Journal):
+        async def attempts(self, org: UUID, build: UUID) -> Any:
+            await archivist.turn()
+            return await super().attempts(org, build)
+
+    assert await History(Racing(desk.connection), shelf).attempts(desk.org, build) == before
+
+
 async def test_builds_that_run_or_ended_lately_stay(desk: Any, noop: Any, pool: Any, shelf: Shelf) -> None:
     await desk.planned([noop("a")])
     await finished(desk, noop, 1)

@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.table import Column, Table
 from rich.text import Text
 
-from factory_core.builds.journal import BuildRow, TaskRow
+from factory_core.builds.journal import AttemptRow, BuildRow, TaskRow
 from factory_core.contracts.events import BuildState
 from factory_core.kernel.boot import Studio
 from factory_core.kernel.database import LOCAL_ORGANISATION
@@ -54,15 +54,16 @@ def print_builds(studio: Studio, *, as_json: bool, limit: int) -> None:
 def print_build(studio: Studio, identity: UUID, *, as_json: bool) -> None:
     """One build with its tasks."""
 
-    async def fetch() -> tuple[BuildRow, tuple[TaskRow, ...]]:
+    async def fetch() -> tuple[BuildRow, tuple[TaskRow, ...], tuple[AttemptRow, ...]]:
         async with open_service(studio) as service:
-            return await service.get(LOCAL_ORGANISATION, identity), await service.tasks(
-                LOCAL_ORGANISATION, identity
-            )
+            row = await service.get(LOCAL_ORGANISATION, identity)
+            tasks = await service.tasks(LOCAL_ORGANISATION, identity)
+            attempts = await service.attempts(LOCAL_ORGANISATION, identity) if as_json else ()
+            return row, tasks, attempts
 
-    row, tasks = asyncio.run(fetch())
+    row, tasks, attempts = asyncio.run(fetch())
     if as_json:
-        click.echo(msgspec.json.encode({"build": row, "tasks": tasks}))
+        click.echo(msgspec.json.encode({"build": row, "tasks": tasks, "attempts": attempts}))
         return
     console = Console()
     console.print(Text(f"{row.options.get('project', '')}  {row.id}  {row.state.value}", style="bold"))
