@@ -54,3 +54,15 @@ class MetricsForbidden(FactoryError):
             "The metrics are the operator's. Ask on the studio's own machine and not through a proxy, or set "
             "FACTORY_API_METRICS_TOKEN and send it as 'Authorization: Bearer …'."
         )
+
+
+class OperatorOnly(FactoryError):
+    """Somebody who is not known as the operator asks for what lies above every organisation."""
+
+    status = 403
+
+    def __init__(self) -> None:
+        super().__init__(
+            "What organisations get is the operator's to say. Ask on the studio's own machine and not through a proxy, or "
+            "set FACTORY_API_OPERATOR_TOKEN and send it as 'Authorization: Bearer …'."
+        )

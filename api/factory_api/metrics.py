@@ -5,7 +5,6 @@ Counted from the journal when asked, so every web process answers the same and a
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -21,6 +20,7 @@ from prometheus_client.registry import Collector
 
 from factory_api.answers import problems
 from factory_api.errors import MetricsForbidden, NoDatabase
+from factory_api.operator import is_operator
 from factory_core.builds.figures import (
     BuildFigures,
     QueueFigures,
@@ -29,14 +29,13 @@ from factory_core.builds.figures import (
     queue_figures,
     worker_figures,
 )
+from factory_core.builds.holdings import Holding, largest_holdings
 from factory_core.kernel.boot import Studio
 from factory_core.kernel.database import Database
 from factory_core.kernel.version import VERSION
 from factory_core.settings import Secret
 
 Asked = Request[object, object, State]
-LOOPBACK = frozenset({"127.0.0.1", "::1"})
-FORWARDED = ("forwarded", "x-forwarded-for", "x-real-ip")
 
 QUEUE = {
     "depth": ("depth", "Work that could start at once."),
@@ -56,6 +55,15 @@ QUEUE = {
 }
 """Metric without its prefix ``factory_queue_`` -> the figure, its help."""
 
+SHARES = {
+    "running": (
+        "running",
+        "Tasks that run, of the fifty projects that hold most; the others together are other.",
+    ),
+    "ready": ("ready", "Tasks that could start, of the same."),
+}
+"""Metric without its prefix ``factory_share_`` -> the figure, its help."""
+
 
 def make_metrics(token: Secret | None) -> HTTPRouteHandler:
     """The route; ``token`` is what a reader has to send."""
@@ -72,7 +80,7 @@ def make_metrics(token: Secret | None) -> HTTPRouteHandler:
     ) -> Response[bytes]:
         """Queues, builds and workers of the whole studio, as Prometheus text (or OpenMetrics, if that is accepted).
         For the operator: who sends the token of FACTORY_API_METRICS_TOKEN; without one, this machine only."""
-        if not _is_operator(request, token):
+        if not is_operator(request, token):
             raise MetricsForbidden
         if database is None:
             raise NoDatabase
@@ -83,6 +91,7 @@ def make_metrics(token: Secret | None) -> HTTPRouteHandler:
                 await queue_figures(database.pool, names),
                 await build_figures(database.pool),
                 await worker_figures(database.pool, database.pool),
+                await largest_holdings(database.pool),
             )
         )
         encode, kind = choose_encoder(request.headers.get("accept", ""))
@@ -91,23 +100,20 @@ def make_metrics(token: Secret | None) -> HTTPRouteHandler:
     return metrics
 
 
-def _is_operator(request: Asked, token: Secret | None) -> bool:
-    if token:
-        sent = request.headers.get("authorization", "").encode()
-        return secrets.compare_digest(sent, f"Bearer {token.reveal()}".encode())
-    local = request.client is not None and request.client.host in LOOPBACK
-    return local and not any(name in request.headers for name in FORWARDED)
-
-
 class _Figures(Collector):
     """Figures of one moment as metrics."""
 
     def __init__(
-        self, queues: Sequence[QueueFigures], builds: BuildFigures, workers: Sequence[WorkerFigures]
+        self,
+        queues: Sequence[QueueFigures],
+        builds: BuildFigures,
+        workers: Sequence[WorkerFigures],
+        held: Mapping[tuple[str, str], Holding],
     ) -> None:
         self._queues = queues
         self._builds = builds
         self._workers = workers
+        self._held = held
 
     def collect(self) -> Iterator[Metric]:
         """Each metric once, with all its samples."""
@@ -138,6 +144,11 @@ class _Figures(Collector):
             "How long ago the worker that has been silent longest was heard of; 0 when there is none.",
             max((worker.beat_seconds for worker in self._workers), default=0.0),
         )
+        for name, (figure, help_text) in SHARES.items():
+            family = GaugeMetricFamily(f"factory_share_{name}", help_text, labels=["organisation", "project"])
+            for labels, holding in self._held.items():
+                family.add_metric(labels, getattr(holding, figure))
+            yield family
 
 
 def _gauge(name: str, help_text: str, value: float) -> Metric:

@@ -24,6 +24,7 @@ def factory_settings() -> type[Struct]:
 def factory_routes(boot: Boot) -> Sequence[Router | BaseRouteHandler]:
     """The REST calls, event streams and metrics."""
     from factory_api.metrics import make_metrics
-    from factory_api.router import API, front_door
+    from factory_api.router import front_door, make_api
 
-    return [API, make_metrics(boot.settings(ApiSettings).metrics_token), front_door]
+    settings = boot.settings(ApiSettings)
+    return [make_api(settings.operator_token), make_metrics(settings.metrics_token), front_door]

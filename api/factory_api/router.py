@@ -14,14 +14,17 @@ from factory_api.builds import BuildRoutes
 from factory_api.control import ControlRoutes
 from factory_api.errors import NoDatabase
 from factory_api.events import EventRoutes
+from factory_api.operator import operator_only
 from factory_api.queue import QueueRoutes
 from factory_api.service import BuildDesk
+from factory_api.shares import OrganisationShareRoutes, ShareRoutes
 from factory_core.builds.journal import Journal
 from factory_core.builds.service import BuildService
 from factory_core.kernel.boot import Studio
 from factory_core.kernel.database import LOCAL_ORGANISATION, Database
 from factory_core.kernel.office import make_service
 from factory_core.kernel.queue import Queue
+from factory_core.settings import Secret
 
 
 def give_organisation() -> UUID:
@@ -58,12 +61,25 @@ async def front_door() -> Redirect:
     return Redirect("/api/docs")
 
 
-API = Router(
-    path="/api/v1",
-    route_handlers=[BuildRoutes, ControlRoutes, EventRoutes, ArtifactRoutes, QueueRoutes],
-    dependencies={
-        "organisation": Provide(give_organisation, sync_to_thread=False),
-        "builds": Provide(give_service, sync_to_thread=False),
-        "desk": Provide(give_desk, sync_to_thread=False),
-    },
-)
+def make_api(operator_token: Secret | None) -> Router:
+    """Everything under ``/api/v1``; ``operator_token`` is what the operator has to send."""
+    operator = Router(
+        path="/", route_handlers=[OrganisationShareRoutes], guards=[operator_only(operator_token)]
+    )
+    return Router(
+        path="/api/v1",
+        route_handlers=[
+            BuildRoutes,
+            ControlRoutes,
+            EventRoutes,
+            ArtifactRoutes,
+            QueueRoutes,
+            ShareRoutes,
+            operator,
+        ],
+        dependencies={
+            "organisation": Provide(give_organisation, sync_to_thread=False),
+            "builds": Provide(give_service, sync_to_thread=False),
+            "desk": Provide(give_desk, sync_to_thread=False),
+        },
+    )

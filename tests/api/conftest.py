@@ -67,7 +67,10 @@ class Documented:
     def __init__(self, schema: dict[str, Any]) -> None:
         self._schema = schema
         self._paths = [
-            (re.compile(re.sub(r"{\w+}", "[0-9a-f-]{36}", path)), operations)
+            (
+                re.compile(re.sub(r"{\w+}", "[0-9a-f-]{36}", path.replace("{project}", "[^/]+"))),
+                operations,
+            )
             for path, operations in schema["paths"].items()
         ]
 

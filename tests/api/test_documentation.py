@@ -25,6 +25,10 @@ CONTROL = {
     "post /api/v1/builds/{build}/fork": {"200", "201", "400", "404", "409", "415", "422", "429", "503"},
     "get /api/v1/builds/{build}/compare/{other}": {"200", "400", "404", "422", "503"},
     "post /api/v1/queue/dead/retry": {"200", "400", "404", "409", "415", "422", "503"},
+    "patch /api/v1/shares/projects/{project}": {"200", "400", "415", "422", "503"},
+    "delete /api/v1/shares/projects/{project}": {"204", "400", "404", "422", "503"},
+    "get /api/v1/shares/organisations": {"200", "400", "403", "422", "503"},
+    "patch /api/v1/shares/organisations/{identity}": {"200", "400", "403", "404", "415", "422", "503"},
     "get /metrics": {"200", "400", "403", "422", "503"},
 }
 

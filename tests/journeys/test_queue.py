@@ -1,4 +1,4 @@
-"""``studio queue`` on a home of its own: a dead letter is seen, retried, and seen again."""
+"""The operator's commands on a home of their own: a dead letter is seen, retried, and seen again; shares are changed."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import json
 from typing import Any
 
 import asyncpg
+import pytest
 
 from factory_core.builds.ids import uuid7
 from factory_core.kernel.boot import start
@@ -14,8 +15,12 @@ from factory_core.kernel.database import LOCAL_ORGANISATION
 from factory_core.settings import read_sources
 
 
-def test_dead_letters_are_listed_retried_and_discarded(make_studio: Any) -> None:
-    studio = make_studio()
+@pytest.fixture(scope="module")
+def studio(make_studio: Any) -> Any:
+    return make_studio()
+
+
+def test_dead_letters_are_listed_retried_and_discarded(studio: Any) -> None:
     status = json.loads(studio.run("queue", "status", "--json").stdout)
     assert [queue["name"] for queue in status["queues"]] == ["builds"]
     assert studio.run("queue", "dead").stdout == "No dead letters.\n"
@@ -49,3 +54,26 @@ def test_dead_letters_are_listed_retried_and_discarded(make_studio: Any) -> None
         ("builds", 0, 0),
         ("notifications", 1, 0),
     ]
+
+
+def test_shares_are_shown_changed_and_taken(studio: Any) -> None:
+    given = studio.run("shares", "set", "shop", "--weight", "3", "--max-memory", "2GiB", "--max-agents", "4")
+    assert (given.returncode, given.stdout) == (
+        0,
+        "shop has now: weight 3, max_running 4, max_memory 2GiB\n",
+    )
+    whole = studio.run("shares", "set-organisation", "--max-agents", "8", "--reserved", "--json")
+    assert json.loads(whole.stdout)["share"]["max_running"] == 8
+    table = studio.run("shares").stdout
+    assert [line.split() for line in table.splitlines() if "of" in line and "shop" in line] == [
+        ["\u2502", "shop", "\u2502", "3", "\u2502", "0", "of", "4", *"\u25020\u25020\u2502", "2GiB", "\u2502"]
+    ]
+    beyond = studio.run("shares", "set", "shop", "--max-agents", "9")
+    assert (beyond.returncode, "more than the organisation's 8" in beyond.stderr) == (64, True)
+    taken = studio.run("shares", "unset", "shop", "--organisation", "local", "--json")
+    assert json.loads(taken.stdout) == {
+        "whose": "shop",
+        "share": {"weight": 1, "max_running": None, "max_memory": None},
+    }
+    (ours,) = json.loads(studio.run("shares", "show", "--json").stdout)
+    assert (ours["name"], ours["share"]["reserved"], ours["projects"]) == ("local", True, [])

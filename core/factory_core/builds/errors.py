@@ -14,7 +14,9 @@ __all__ = [
     "BuildUnready",
     "IdempotencyConflict",
     "OrganisationMissing",
+    "ProjectShareMissing",
     "QueueFull",
+    "ShareUnfit",
     "TaskMissing",
 ]
 
@@ -96,15 +98,40 @@ class TaskMissing(FactoryError):
 
 
 class OrganisationMissing(FactoryError):
-    """A build was submitted for an organisation that does not exist."""
+    """An organisation that does not exist was named, by its id or name."""
 
     status = 404
+    exit_code = 64
 
-    def __init__(self, organisation: UUID) -> None:
+    def __init__(self, organisation: UUID | str) -> None:
         self.organisation = organisation
         super().__init__(
-            f"There is no organisation {organisation}. Create it before submitting builds for it."
+            f"There is no organisation {organisation}. Create it first; 'studio shares' lists those there are."
         )
+
+
+class ProjectShareMissing(FactoryError):
+    """A project that was given no share."""
+
+    status = 404
+    exit_code = 64
+
+    def __init__(self, project: str) -> None:
+        self.project = project[:200]
+        super().__init__(
+            f"Project {self.project!r} has no share of its own. 'studio shares' lists those that have."
+        )
+
+
+class ShareUnfit(FactoryError):
+    """A share that cannot be given; ``errors`` names the field."""
+
+    status = 422
+    exit_code = 64
+
+    def __init__(self, field: str, message: str) -> None:
+        self.errors = ({"field": field, "message": message},)
+        super().__init__(f"The share is not given: {field} {message}.")
 
 
 class IdempotencyConflict(FactoryError):

@@ -42,6 +42,7 @@ KERNEL_COMMANDS = {
     "plugins": "factory_core.kernel.commands.plugins:plugins",
     "doctor": "factory_core.kernel.commands.doctor:doctor",
     "queue": "factory_core.kernel.commands.queue:queue",
+    "shares": "factory_core.kernel.commands.shares:shares",
     "toolchain": "factory_core.sandbox.commands:toolchain",
 }
 

@@ -5,12 +5,13 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, TypeVar
 
 import msgspec
 import rich_click as click
+
+from factory_core.kernel.commands.operating import Json, with_database
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
     from factory_core.kernel.database import Database
 
 ResultT = TypeVar("ResultT")
-Json = click.option("--json", "as_json", is_flag=True, help="Print it as JSON.")
 
 
 @click.group(invoke_without_command=True)
@@ -36,7 +36,7 @@ def queue(ctx: click.Context) -> None:
 @Json
 def status(as_json: bool = False) -> None:
     """Show every queue and every worker."""
-    queues, workers = _with_database(_status)
+    queues, workers = with_database(_status)
     if as_json:
         click.echo(msgspec.json.encode({"queues": queues, "workers": workers}))
         return
@@ -86,24 +86,6 @@ def _told(letter: str, what: str, *, as_json: bool) -> bytes | str:
     return msgspec.json.encode({"letter": letter, "done": what}) if as_json else f"{letter} is {what}."
 
 
-def _with_database(action: Callable[[Studio, Database], Awaitable[ResultT]]) -> ResultT:
-    """Attach to the home's servers, and act as the operator: over the rows of every organisation."""
-    from factory_core.kernel.boot import start
-    from factory_core.kernel.database import open_database
-    from factory_core.kernel.embedded import attach
-    from factory_core.kernel.logs import configure_logging
-
-    studio = start()
-    configure_logging(studio.settings, level="error")
-
-    async def act() -> ResultT:
-        async with open_database(studio.database_url(), studio.settings) as database:
-            return await action(studio, database)
-
-    with attach(studio):
-        return asyncio.run(act())
-
-
 def _with_letters(action: Callable[[DeadLetters], Awaitable[ResultT]]) -> ResultT:
     from factory_core.builds.deadletters import DeadLetters
     from factory_core.kernel.queue import open_queue
@@ -112,7 +94,7 @@ def _with_letters(action: Callable[[DeadLetters], Awaitable[ResultT]]) -> Result
         async with open_queue(studio) as queue:
             return await action(DeadLetters(database.pool, database.pool, None, queue))
 
-    return _with_database(act)
+    return with_database(act)
 
 
 async def _status(
