@@ -61,13 +61,14 @@ class _Group(Struct, frozen=True):
 
 
 class _Trial(Struct, frozen=True, kw_only=True):
-    """A bug, the files of tests that may notice it first, the keys of those whose verdict can be remembered, and the
-    tests that are asked last."""
+    """A bug, the files of tests that may notice it first, the keys of those whose verdict can be remembered, the tests
+    that are asked last, and the key of what these say together; empty when that cannot be remembered."""
 
     mutant: Mutant
     nearest: dict[str, _Group]
     keys: dict[str, str]
     stories: _Group
+    last_key: str
 
     def known(self, facts: Mapping[str, Fate]) -> tuple[Fate | None, int]:
         """The fate, when the facts tell it, and how many of the files are known to miss the bug."""
@@ -75,7 +76,7 @@ class _Trial(Struct, frozen=True, kw_only=True):
             fate = facts.get(self.keys.get(test, ""))
             if fate != "survived":
                 return fate, number
-        return None, len(self.nearest)
+        return facts.get(self.last_key), len(self.nearest)
 
 
 async def check_mutants(work: Work, tools: Tools) -> Outcome:
@@ -88,7 +89,8 @@ async def check_mutants(work: Work, tools: Tools) -> Outcome:
         gate = GateResult(name=GATE, passed=True, figure="no handlers to plant a bug in", limit=LIMIT)
         return Outcome(gates=(gate,))
     trials = await _trials(work, tools, mutants, sources)
-    facts = await tools.recall({key for trial in trials for key in trial.keys.values()})
+    keys = {key for trial in trials for key in (*trial.keys.values(), trial.last_key) if key}
+    facts = await tools.recall(keys)
     known = [trial.known(facts) for trial in trials]
     unknown = [number for number, (fate, _) in enumerate(known) if fate is None]
     fates: list[Fate] = [fate or "broken" for fate, _ in known]
@@ -125,15 +127,28 @@ async def _trials(
     for mutant in mutants:
         known = {} if _runs_at_import(mutant, imported) else ran
         near = nearest_tests(mutant.path, tests, sources)
-        bug = hashlib.sha256(mutant.source.encode()).hexdigest()
-        keys = {
-            test: f"mutant {mutant.path} {bug} {reach[test].digest}"
-            for test in near
-            if test in alone and mutant.path in reach[test].files
+        within = {
+            test: reach[test].digest for test in alone & reach.keys() if mutant.path in reach[test].files
         }
-        nearest = {test: _Group([test], _that_ran(mutant, known.get(test))) for test in near}
-        trials.append(_Trial(mutant=mutant, nearest=nearest, keys=keys, stories=_stories(mutant, known)))
+        stories = _stories(mutant, known)
+        trials.append(
+            _Trial(
+                mutant=mutant,
+                nearest={test: _Group([test], _that_ran(mutant, known.get(test))) for test in near},
+                keys={test: _key(mutant, [within[test]]) for test in near if test in within},
+                stories=stories,
+                last_key=_key(mutant, [within[test] for test in stories.arguments])
+                if within.keys() >= set(stories.arguments)
+                else "",
+            )
+        )
     return trials
+
+
+def _key(mutant: Mutant, digests: Sequence[str]) -> str:
+    """Of what the tests with these reaches say to the bug."""
+    bug = hashlib.sha256(mutant.source.encode()).hexdigest()
+    return " ".join(["mutant", mutant.path, bug, *digests])
 
 
 def _runs_at_import(mutant: Mutant, imported: Mapping[str, list[int]]) -> bool:
@@ -175,6 +190,7 @@ async def _run(
         (
             *work.inputs,
             inside("mutation_runner.py"),
+            inside("warm.py"),
             Produced(path=".gate/order.json", content=msgspec.json.encode(order)),
         ),
         limits=LIMITS,
@@ -184,11 +200,16 @@ async def _run(
 
 
 def _learnt(missing: Sequence[tuple[_Trial, int]], answer: _Answer) -> Iterator[tuple[str, Fate]]:
-    """What was seen of single tests. A run that was ended from outside proves nothing for other builds."""
-    for (trial, passed_over), nearest in zip(missing, answer.nearest, strict=True):
-        for test, fate in zip(list(trial.nearest)[passed_over:], nearest, strict=False):
-            if test in trial.keys and fate in ("killed", "survived"):
-                yield trial.keys[test], fate
+    """What was seen of single tests, and of those asked last. A run that was ended from outside proves nothing for other
+    builds."""
+    for (trial, passed_over), nearest, last in zip(missing, answer.nearest, answer.fates, strict=True):
+        asked = list(trial.nearest)[passed_over:]
+        seen = [*zip(map(trial.keys.get, asked), nearest, strict=False)]
+        if nearest == ["survived"] * len(asked):
+            seen.append((trial.last_key, last))
+        for key, fate in seen:
+            if key and fate in ("killed", "survived"):
+                yield key, fate
 
 
 def _judge(mutants: tuple[Mutant, ...], fates: list[Fate]) -> Outcome:

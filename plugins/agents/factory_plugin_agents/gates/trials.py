@@ -134,6 +134,7 @@ async def _run(work: Work, tools: Tools, reach: Mapping[str, Reach]) -> _Run:
         (
             *work.inputs,
             inside("test_runner.py"),
+            inside("warm.py"),
             Produced(path=".gate/order.json", content=msgspec.json.encode(order)),
         ),
         limits=LIMITS,

@@ -17,6 +17,7 @@ from factory_core.builds.tools import Blobs, BuildTools
 from factory_core.contracts.agent import Outcome, Work
 from factory_core.contracts.blueprint import Blueprint
 from factory_core.contracts.files import FileRef
+from factory_core.contracts.sandbox import SandboxJob, SandboxResult
 from factory_core.contracts.storage import ObjectInfo
 from factory_core.contracts.template import TemplatePackage
 from factory_core.errors import ObjectMissing
@@ -250,8 +251,25 @@ class Shelf:
         return None if found is None else ObjectInfo(key=key, size=len(found), modified=datetime.now(UTC))
 
 
+class Counting(BubblewrapSandbox):
+    """A sandbox that counts what it ran."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.ran = 0
+
+    async def run(self, job: SandboxJob) -> SandboxResult:
+        self.ran += 1
+        return await super().run(job)
+
+
 @pytest.fixture
-def check(template, toolchain, blueprint, tmp_path) -> Callable[..., Outcome]:
+def sandbox() -> Counting:
+    return Counting()
+
+
+@pytest.fixture
+def check(template, toolchain, blueprint, tmp_path, sandbox) -> Callable[..., Outcome]:
     """Run one gate, or the auditor, over files."""
 
     async def log(message: str, level: str) -> None:
@@ -263,7 +281,7 @@ def check(template, toolchain, blueprint, tmp_path) -> Callable[..., Outcome]:
         blobs = Blobs(Shelf())
         tools = BuildTools(
             blobs=blobs,
-            sandbox=BubblewrapSandbox(),
+            sandbox=sandbox,
             toolchain=toolchain,
             home=tmp_path,
             log=log,

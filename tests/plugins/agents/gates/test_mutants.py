@@ -166,6 +166,21 @@ def test_what_is_remembered_of_bugs_is_what_running_them_again_would_tell(check,
     assert pieces.knew > 0
 
 
+@pytest.mark.parametrize("asked_last", [False, True], ids=["the nearest tests", "those asked last"])
+def test_a_bug_whose_fate_is_known_is_not_run_again(check, project, pieces, sandbox, asked_last):
+    story, near = "tests/acceptance/test_a_book_is_found_again.py", "tests/contract/test_book.py"
+    if asked_last:
+        project = project | {story: project[near], near: "def test_nothing(client):\n    assert client\n"}
+    told = check("tests", project).data
+    first = check("mutants", project, pieces=pieces, **told)
+    before = sandbox.ran
+    assert check("mutants", project, pieces=pieces, **told) == first
+    assert sandbox.ran == before
+    left = {**told, "alone": [path for path in told["alone"] if path != (story if asked_last else near)]}
+    assert check("mutants", project, pieces=pieces, **left) == first
+    assert sandbox.ran == before + 1
+
+
 def test_tests_that_were_not_seen_to_stand_alone_leave_nothing_remembered_of_bugs(check, project, pieces):
     for _ in range(2):
         assert gate(check("mutants", project, pieces=pieces), "mutants").passed

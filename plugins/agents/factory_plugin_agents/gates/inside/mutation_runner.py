@@ -23,17 +23,10 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any, TypedDict
 
+from warm import ARGUMENTS, warm_up
+
 __all__ = ["main"]
 
-LIBRARIES = (
-    "fastapi",
-    "fastapi.testclient",
-    "sqlalchemy.orm",
-    "pydantic",
-    "pytest",
-    "_pytest.assertion.rewrite",
-)
-ARGUMENTS = ("-x", "-q", "-p", "no:cacheprovider", "-p", "no:cov", "-p", "no:randomly")
 KILLED, SURVIVED, TIMEOUT, BROKEN = "killed", "survived", "timeout", "broken"
 NO_TESTS, BROKEN_CODE = 5, 99
 FATES = {
@@ -74,9 +67,7 @@ class Planter(importlib.abc.Loader):
 def main(order: dict[str, Any]) -> dict[str, Any]:
     """How the bugs fared."""
     sys.path.insert(0, str(Path.cwd()))
-    for library in LIBRARIES:
-        with contextlib.suppress(ImportError):
-            importlib.import_module(library)
+    warm_up()
     with contextlib.suppress(Exception):  # the tests will say what is wrong with it
         importlib.import_module("app.main")
     importers = who_imports_whom()
@@ -239,7 +230,7 @@ def run_group(group: Group) -> tuple[int, str]:
             resource.setrlimit(resource.RLIMIT_CPU, (PROCESSOR_SECONDS, PROCESSOR_SECONDS + 1))
             pytest = importlib.import_module("pytest")
             code = int(
-                pytest.main([*ARGUMENTS, *group["arguments"]], plugins=[Witness(tells, group["only"])])
+                pytest.main(["-x", *ARGUMENTS, *group["arguments"]], plugins=[Witness(tells, group["only"])])
             )
         finally:
             os._exit(code)

@@ -15,18 +15,10 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+from warm import ARGUMENTS, warm_up
+
 __all__ = ["main"]
 
-LIBRARIES = (
-    "fastapi",
-    "fastapi.testclient",
-    "sqlalchemy.orm",
-    "pydantic",
-    "pytest",
-    "_pytest.assertion.rewrite",
-    "coverage.sqldata",
-)
-ARGUMENTS = ("-q", "-p", "no:cacheprovider", "-p", "no:cov", "-p", "no:randomly")
 NOTHING_COLLECTED, CRASHED = 5, 70
 FINISHED = (0, 1, NOTHING_COLLECTED)
 LONGEST = 4000
@@ -88,9 +80,7 @@ class Recorder:
 def main(order: dict[str, Any]) -> int:
     """Run ``order["files"]``; ``order["covered"]`` are lines known to be covered by files that are not run again."""
     sys.path.insert(0, str(Path.cwd()))
-    for library in LIBRARIES:
-        with contextlib.suppress(ImportError):
-            importlib.import_module(library)
+    warm_up("coverage.sqldata")
     coverage = importlib.import_module("coverage")
     cover = coverage.Coverage(data_file=None, config_file="pyproject.toml", source=["app"])
     cover.start()
