@@ -15,6 +15,7 @@ import sys
 import tempfile
 import time
 from collections import defaultdict
+from collections.abc import Mapping
 from pathlib import Path
 
 from factory_core.kernel import supervisor
@@ -23,11 +24,24 @@ ROOT = Path(__file__).parents[2]
 ROUNDS = "3"
 STUDIO = [sys.executable, "-m", "factory_core.kernel.cli"]
 EXAMPLE = "taskboard"
+ENTITY, FIELD = "  Milestone: {name: text(1..40)}\n", "\n    note: text(1..200)?"
 EDITS = {
-    EXAMPLE: ("archived: bool = false", "  Label: {name: text unique}"),
-    "library": ("    pages: int(1..10000)?", "  Genre: {name: text(1..40) unique}"),
+    EXAMPLE: {
+        "one_field": ("archived: bool = false", f"archived: bool = false{FIELD}"),
+        "one_entity": ("  Label: {", f"{ENTITY}  Label: {{"),
+    },
+    "library": {
+        "one_field": ("    pages: int(1..10000)?", f"    pages: int(1..10000)?{FIELD}"),
+        "one_entity": ("  Genre: {", f"{ENTITY}  Genre: {{"),
+    },
+    "warehouse-40": {
+        "one_field": ("Product: {sku", "Product: {note: text(1..200)?, sku"),
+        "one_edge_field": ("Contact: {supplier", "Contact: {note: text(1..200)?, supplier"),
+        "one_entity": ("  Yard: {", f"{ENTITY}  Yard: {{"),
+    },
 }
-"""A field after which one more is put, and an entity before which one more is put."""
+"""What takes the place of what: a field in an entity that others refer to, one in an entity that none refers to, and an
+entity that none refers to."""
 
 
 def timed(command: list[str], environment: dict[str, str], rounds: int) -> list[float]:
@@ -72,13 +86,12 @@ def measure_start(home: Path) -> dict[str, float]:
 
 
 def measure_build(home: Path, out: Path) -> dict[str, float]:
-    """Two examples: first with everything to do, then with all of it remembered, then with a field more in one entity, then
-    with one entity more."""
+    """Some examples: first with everything to do, then with all of it remembered, then with one edit after the other."""
     environment = {**os.environ, "FACTORY_HOME": str(home)}
     subprocess.run([*STUDIO, "toolchain", "fetch"], env=environment, check=True, stdout=subprocess.DEVNULL)
     figures: dict[str, float] = {}
     for example, edits in EDITS.items():
-        for kind, spec in specs(example, *edits).items():
+        for kind, spec in specs(example, edits).items():
             path = out.with_suffix(".yaml")
             path.write_text(spec)
             began = time.perf_counter()
@@ -96,18 +109,17 @@ def measure_build(home: Path, out: Path) -> dict[str, float]:
     return figures
 
 
-def specs(example: str, field: str, entity: str) -> dict[str, str]:
-    """A specification as it is, twice, and two edits of it: one field more after that one, one entity more before that one.
-    Each edit is one that was not built before."""
+def specs(example: str, edits: Mapping[str, tuple[str, str]]) -> dict[str, str]:
+    """A specification as it is, twice, and with each of the edits. Each edit is one that was not built before."""
     spec = (ROOT / f"examples/{example}.yaml").read_text()
-    if field not in spec or entity not in spec:
-        raise SystemExit(f"examples/{example}.yaml was changed: change the edits of tests/load/bench.py too")
-    return {
-        "full": spec,
-        "remembered": spec,
-        "one_field": spec.replace(field, f"{field}\n    note: text(1..200)?", 1),
-        "one_entity": spec.replace(entity, f"  Milestone: {{name: text(1..40)}}\n{entity}", 1),
-    }
+    found = {"full": spec, "remembered": spec}
+    for kind, (old, new) in edits.items():
+        if spec.count(old) != 1:
+            raise SystemExit(
+                f"examples/{example}.yaml was changed: change the edits of tests/load/bench.py too"
+            )
+        found[kind] = spec.replace(old, new)
+    return found
 
 
 def tasks_run(report: bytes) -> float:
