@@ -61,6 +61,11 @@ SHARES = {
         "Tasks that run, of the fifty projects that hold most; the others together are other.",
     ),
     "ready": ("ready", "Tasks that could start, of the same."),
+    "recent_processor_seconds": (
+        "processor_seconds",
+        "Processor time of sandboxed commands in the last factory_recent_window_seconds, where hosts count it.",
+    ),
+    "memory_bytes": ("memory", "What sandboxed commands hold of the memory of hosts, where those count it."),
 }
 """Metric without its prefix ``factory_share_`` -> the figure, its help."""
 
@@ -147,7 +152,8 @@ class _Figures(Collector):
         for name, (figure, help_text) in SHARES.items():
             family = GaugeMetricFamily(f"factory_share_{name}", help_text, labels=["organisation", "project"])
             for labels, holding in self._held.items():
-                family.add_metric(labels, getattr(holding, figure))
+                if (value := getattr(holding, figure)) is not None:
+                    family.add_metric(labels, value)
             yield family
 
 

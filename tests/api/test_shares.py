@@ -32,6 +32,8 @@ EVERYTHING = {
     "max_memory": None,
 }
 
+NOTHING = {"running": 0, "ready": 0, "builds": 0, "processor_seconds": None, "memory": None}
+
 
 @pytest.fixture
 async def journal(studio: Any) -> AsyncIterator[Journal]:
@@ -45,19 +47,29 @@ async def test_an_organisation_sees_what_it_gets_and_what_it_holds(
 ) -> None:
     nothing = (await client.get(SHARES)).json()
     assert (nothing["organisation"], nothing["share"]) == (str(LOCAL_ORGANISATION), EVERYTHING)
-    assert (nothing["holds"], nothing["projects"]) == ({"running": 0, "ready": 0, "builds": 0}, [])
+    assert (nothing["holds"], nothing["projects"]) == (NOTHING, [])
     await order()
     await order(spec="project: {name: Other}\nentities:\n  Card: {title: text(1..200)}\n")
     worker = uuid7()
     await journal.enlist(worker, "w", 1)
     assert len((await journal.step(worker, 1, want=1, scan=True)).started) == 1
     found = (await client.get(SHARES)).json()
-    assert found["holds"] == {"running": 1, "ready": 1, "builds": 2}
+    assert found["holds"] == {**NOTHING, "running": 1, "ready": 1, "builds": 2}
     assert [(each["project"], each["given"], each["holds"]["running"]) for each in found["projects"]] == [
         ("taskboard", False, 1),
         ("other", False, 0),
     ]
     assert (await client.get(TASKBOARD)).json() == found["projects"][0]
+    metrics = (await client.get("/metrics")).text
+    label = f'organisation="{LOCAL_ORGANISATION}",project="taskboard"'
+    assert f"factory_share_running{{{label}}} 1.0" in metrics
+    assert "factory_share_memory_bytes{" not in metrics, "nothing was counted"
+    await journal.shares.count_use(uuid7(), {(LOCAL_ORGANISATION, "taskboard"): (1.5, 1 << 20)})
+    used = (await client.get(SHARES)).json()["holds"]
+    assert (used["processor_seconds"], used["memory"]) == (1.5, 1 << 20)
+    metrics = (await client.get("/metrics")).text
+    assert f"factory_share_recent_processor_seconds{{{label}}} 1.5" in metrics
+    assert f"factory_share_memory_bytes{{{label}}} 1.048576e+06" in metrics
 
 
 async def test_a_project_is_given_a_share_bit_by_bit_and_it_is_taken(client: httpx.AsyncClient) -> None:

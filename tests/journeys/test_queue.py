@@ -66,7 +66,19 @@ def test_shares_are_shown_changed_and_taken(studio: Any) -> None:
     assert json.loads(whole.stdout)["share"]["max_running"] == 8
     table = studio.run("shares").stdout
     assert [line.split() for line in table.splitlines() if "of" in line and "shop" in line] == [
-        ["\u2502", "shop", "\u2502", "3", "\u2502", "0", "of", "4", *"\u25020\u25020\u2502", "2GiB", "\u2502"]
+        [
+            *"\u2502",
+            "shop",
+            *"\u25023\u2502",
+            "0",
+            "of",
+            "4",
+            *"\u25020\u2502\u2502",
+            "?",
+            "of",
+            "2GiB",
+            "\u2502",
+        ]
     ]
     beyond = studio.run("shares", "set", "shop", "--max-agents", "9")
     assert (beyond.returncode, "more than the organisation's 8" in beyond.stderr) == (64, True)

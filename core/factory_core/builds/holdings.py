@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from factory_core.builds.errors import OrganisationMissing
 from factory_core.builds.shares import OrganisationShare, ProjectShare
@@ -45,6 +46,16 @@ _HELD = """
         coalesce(sum(r.n), 0)::bigint as running
     from build b left join running r on r.build_id = b.id
     where b.open and ($1::uuid is null or b.org_id = $1) group by b.org_id, b.project"""
+# A process tells every five seconds; what it held when it was last heard of is nobody's after three times that.
+_USED = """
+    with used as (
+        select org_id, project, process, seconds, memory, counted_at, factory_now() - interval '15 seconds' as silent,
+            row_number() over (partition by org_id, project, process order by minute desc) as age
+        from host_use
+        where minute > (select factory_now() - interval '5 minutes') and ($1::uuid is null or org_id = $1))
+    select org_id, project, sum(seconds) as seconds,
+        coalesce(sum(memory) filter (where age = 1 and counted_at > silent), 0)::bigint as memory
+    from used group by org_id, project"""
 
 
 class Holding(Struct, frozen=True, kw_only=True):
@@ -56,10 +67,15 @@ class Holding(Struct, frozen=True, kw_only=True):
     """Tasks that could start."""
     builds: int = 0
     """Builds that have not ended."""
+    processor_seconds: float | None = None
+    """What its sandboxed commands used of the processor in the last five minutes; None when nothing was counted: none
+    ran, or the hosts have no control groups that count."""
+    memory: int | None = None
+    """Bytes that they hold now, with what the kernel keeps of their files; None as above."""
 
 
 class ProjectHolding(Struct, frozen=True, kw_only=True):
-    """A project that has a share of its own, or a build that has not ended."""
+    """A project that has a share of its own, a build that has not ended, or used a host lately."""
 
     project: str
     given: bool
@@ -134,6 +150,13 @@ async def _held(connection: Connection, org: UUID | None) -> dict[UUID, dict[str
         held.setdefault(row["org_id"], {})[row["project"]] = Holding(
             running=row["running"], ready=row["ready"], builds=row["builds"]
         )
+    for row in await connection.fetch(_USED, org):
+        projects = held.setdefault(row["org_id"], {})
+        projects[row["project"]] = replace(
+            projects.get(row["project"], Holding()),
+            processor_seconds=round(row["seconds"], 3),
+            memory=row["memory"],
+        )
     return held
 
 
@@ -161,9 +184,15 @@ def _organisation(
 
 
 def _together(parts: Iterable[Holding]) -> Holding:
+    """What is counted for none of them is counted for none together."""
     parts = tuple(parts)
-    return Holding(**{name: sum(getattr(part, name) for part in parts) for name in Holding.__struct_fields__})
+    sums: dict[str, Any] = {}
+    for name in Holding.__struct_fields__:
+        counted = [getattr(part, name) for part in parts if getattr(part, name) is not None]
+        if counted:
+            sums[name] = sum(counted)
+    return Holding(**sums)
 
 
-def _most_first(holds: Holding) -> tuple[int, ...]:
-    return (-holds.running, -holds.ready, -holds.builds)
+def _most_first(holds: Holding) -> tuple[float, ...]:
+    return (-holds.running, -holds.ready, -holds.builds, -(holds.processor_seconds or 0.0))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Annotated, Any
 from uuid import UUID
 
@@ -15,7 +16,7 @@ from factory_core.contracts.sandbox import HostShare
 if TYPE_CHECKING:
     from factory_core.kernel.database import Connection
 
-__all__ = ["OrganisationChange", "OrganisationShare", "ProjectChange", "ProjectShare", "Shares"]
+__all__ = ["OrganisationChange", "OrganisationShare", "ProjectChange", "ProjectShare", "Shares", "owner_of"]
 
 MOST_PROJECTS = 1000
 """Shares that an organisation may give to projects."""
@@ -58,6 +59,14 @@ HOSTS = """
     from build b join organisation o on o.id = b.org_id
     left join project_share s on s.org_id = b.org_id and s.project = b.project
     where b.id = $2 and b.org_id = $1"""
+
+
+# The same of several at once, by what they were called then.
+HOSTS_NOW = """
+    select i.whose, o.weight, o.max_memory, i.project, coalesce(s.weight, 1) as part, s.max_memory as part_memory
+    from unnest($1::uuid[], $2::text[], $3::text[]) as i (org, whose, project)
+    join organisation o on o.id = i.org and concat_ws(' ', o.id, extract(epoch from o.created_at)) = i.whose
+    left join project_share s on s.org_id = o.id and s.project = i.project"""
 
 
 class OrganisationShare(Struct, frozen=True, kw_only=True):
@@ -108,7 +117,8 @@ class ProjectChange(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
 
 
 class Shares:
-    """Sets and reads them. All of it works from the next claim, and the next sandboxed command, on."""
+    """Sets and reads them. Slots follow from the next claim on; the processor and the memory of a host follow with the next
+    command that starts in the sandbox, or within five seconds."""
 
     def __init__(self, source: Connection) -> None:
         self._source = source
@@ -211,11 +221,40 @@ class Shares:
         row = await self._source.fetchrow(HOSTS, org, build)
         if row is None:
             return ()
-        whose, project = row["whose"], row["project"]
-        return (
-            HostShare(name=whose, weight=row["weight"], max_memory=row["max_memory"]),
-            HostShare(name=project, weight=row["part"], max_memory=row["part_memory"]),
+        return _of_host(row)
+
+    async def as_now(self, names: Iterable[tuple[str, ...]]) -> dict[tuple[str, ...], tuple[HostShare, ...]]:
+        """By the names of what ``of_hosts`` answered, the shares of these as they are now. Unknown ones are left out."""
+        known = [(owner_of(whose), whose, project) for whose, project in names if owner_of(whose)]
+        rows = await self._source.fetch(HOSTS_NOW, *([each[n] for each in known] for n in range(3)))
+        return {(row["whose"], row["project"]): _of_host(row) for row in rows}
+
+    async def count_use(self, process: UUID, taken: Mapping[tuple[UUID, str], tuple[float, int]]) -> None:
+        """Add up what commands of an organisation and project took of a process's host: seconds of processor since the last
+        time, and bytes held now."""
+        await self._source.execute(
+            "select journal.count_use($1, $2, $3, $4, $5)",
+            process,
+            [org for org, _ in taken],
+            [project for _, project in taken],
+            [seconds for seconds, _ in taken.values()],
+            [memory for _, memory in taken.values()],
         )
+
+
+def owner_of(name: str) -> UUID | None:
+    """The organisation that a share of ``of_hosts`` is called after."""
+    try:
+        return UUID(name.partition(" ")[0])
+    except ValueError:
+        return None
+
+
+def _of_host(row: Any) -> tuple[HostShare, ...]:
+    return (
+        HostShare(name=row["whose"], weight=row["weight"], max_memory=row["max_memory"]),
+        HostShare(name=row["project"], weight=row["part"], max_memory=row["part_memory"]),
+    )
 
 
 def _members(change: Any) -> str:

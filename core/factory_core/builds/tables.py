@@ -27,6 +27,7 @@ __all__ = [
     "DeadJob",
     "Edge",
     "EventLog",
+    "HostUse",
     "MailRow",
     "Memo",
     "Organisation",
@@ -160,6 +161,16 @@ class Usage(Table, tablename="usage"):
     vt = DoublePrecision()
 
 
+class HostUse(Table, tablename="host_use"):
+    org_id = UUID()
+    project = Text()
+    process = UUID(primary_key=True)
+    minute = Timestamptz()
+    seconds = DoublePrecision()
+    memory = BigInt()
+    counted_at = Timestamptz()
+
+
 class ProjectShare(Table, tablename="project_share"):
     org_id = UUID()
     project = Text(primary_key=True)
@@ -256,6 +267,7 @@ TABLES: tuple[type[Table], ...] = (
     EventLog,
     WorkerBeat,
     Usage,
+    HostUse,
     ProjectShare,
     Memo,
     QueuedJob,

@@ -21,6 +21,7 @@ from factory_core.contracts.agent import Tools
 from factory_core.contracts.template import TemplatePackage
 from factory_core.kernel.boot import Studio
 from factory_core.kernel.database import open_database
+from factory_core.kernel.hostuse import HostUse
 from factory_core.kernel.office import installed_templates
 from factory_core.kernel.queue import open_queue
 from factory_core.kernel.upkeep import Upkeep
@@ -109,6 +110,7 @@ async def work(studio: Studio) -> None:
                     database.pool, studio.storage(), settings, partial(workspaces.sweep, journal.running)
                 ).run()
             ),
+            asyncio.create_task(HostUse(journal).run()),
         ]
         try:
             await run_worker(order, BuildRunner(journal, blobs, workshop, crash), studio.jobs(), crash=crash)

@@ -114,6 +114,24 @@ class ControlGroup:
                 (self._memory / file).write_text(value)
         (pids / "pids.max").write_text(str(processes))
 
+    def weigh(self, shares: Sequence[HostShare]) -> None:
+        """Set weights and bounds of the groups above anew, for all that is in them; the shares are those it was made with,
+        under the same names. Raises OSError."""
+        if self._shares:
+            self._shares = tuple(shares)
+            self._share()
+
+    def processor_seconds(self) -> float | None:
+        """What all in it used of the processor; None where that is not counted. Raises OSError when it is gone."""
+        root = self._place.account
+        return processor_seconds(root.joinpath(*self._names)) if root else None
+
+    def memory_held(self) -> int:
+        """Bytes, those of files that the kernel keeps for it included. Raises OSError when it is gone."""
+        unified = self._memory / "memory.current"
+        file = unified if unified.exists() else self._memory / "memory.usage_in_bytes"
+        return int(file.read_text())
+
     def add(self, pid: int) -> None:
         """Put a process, and all it will start, under the limits."""
         for folder in self._folders:

@@ -22,6 +22,7 @@ from factory_core.sandbox.census import take_census
 from factory_core.sandbox.cgroups import ControlGroup, make_group
 from factory_core.sandbox.harvest import read_report, unpack
 from factory_core.sandbox.inside.carrier import GO, STARTED
+from factory_core.sandbox.ledger import LEDGER
 from factory_core.sandbox.seccomp import deny_filter
 
 __all__ = ["contain"]
@@ -157,6 +158,7 @@ class _Container:
             await self.process.wait()
         await asyncio.gather(*self.tasks, return_exceptions=True)  # what they read from has closed
         if self.group:
+            LEDGER.leave(self.group)
             await _take_away(self.group)
         self.ours.close()
 
@@ -178,6 +180,7 @@ class _Container:
         )
         if self.group:
             self.group.add(pid)
+            LEDGER.enter(self.group, self.job.shares)
         else:
             self.tasks.append(asyncio.create_task(self._watch(pid)))
 

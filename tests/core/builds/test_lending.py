@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import sys
+from collections.abc import AsyncIterator
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -10,12 +12,14 @@ from typing import Any
 import asyncpg
 import pytest
 
-from factory_core.builds.journal import Submission
+from factory_core.builds.holdings import holding_of
+from factory_core.builds.journal import Journal, Submission
 from factory_core.builds.pieces import Pieces
-from factory_core.builds.shares import OrganisationShare, ProjectShare
+from factory_core.builds.shares import OrganisationShare, ProjectChange, ProjectShare
 from factory_core.builds.tools import Blobs
 from factory_core.contracts.sandbox import HostShare
 from factory_core.contracts.template import Manifest, TemplatePackage, ToolchainSpec
+from factory_core.kernel.hostuse import HostUse
 from factory_core.kernel.work import ToolRoom
 from factory_core.sandbox import cgroups, list_toolchains
 from factory_core.settings import KernelSettings
@@ -63,6 +67,54 @@ async def test_a_command_is_in_the_groups_of_its_project_and_organisation_as_the
         assert int(most.read_text()) == 1 << 30
     finally:
         held.remove()
+
+
+@pytest.fixture
+async def journal(journal_url: str) -> AsyncIterator[Journal]:
+    """For several at once, as in a worker."""
+    async with asyncpg.create_pool(journal_url, min_size=1, max_size=3) as pool:
+        yield Journal(pool)
+
+
+async def test_what_commands_took_is_told_and_their_weights_change_while_they_run(
+    desk: Any, journal: Journal, template: TemplatePackage, tmp_path: Path
+) -> None:
+    place = cgroups.find_place()
+    if place is None or place.account is None or place.cpu is None or not place.nested:
+        pytest.skip("control groups that count the processor cannot be made here")
+    build = await desk.submit(project="shop")
+    (plan,) = (await desk.turn()).started
+    studio: Any = SimpleNamespace(home=tmp_path, settings=KernelSettings())
+    tools = await ToolRoom(studio, Blobs(LocalStorage(tmp_path)), journal).lend(plan, template, Pieces())
+    use = HostUse(journal)
+    script = "held = bytearray(64 << 20)\nwhile True: sum(range(10**6))"
+    command = asyncio.create_task(tools.run(("python", "-c", script), ()))
+
+    async def shop() -> Any:
+        await use.turn()
+        (found,) = (await holding_of(desk.connection, desk.org)).projects
+        return found.holds
+
+    folder = cgroups.share_folder(place.cpu, await journal.shares.of_hosts(desk.org, build))
+    weight = "cpu.weight" if place.cpu == place.memory else "cpu.shares"
+    try:
+        async with asyncio.timeout(60):
+            while ((now := await shop()).memory or 0) < 64 << 20:
+                assert not command.done(), command.result()
+                await asyncio.sleep(0.02)
+        assert now.processor_seconds > 0
+        usual = int((folder / weight).read_text())
+        await journal.shares.change_project(desk.org, "shop", ProjectChange(weight=5))
+        assert int((folder / weight).read_text()) == usual, "nobody has looked yet"
+        later = await shop()
+        assert int((folder / weight).read_text()) == 5 * usual
+        assert later.processor_seconds >= now.processor_seconds
+    finally:
+        command.cancel()
+        await asyncio.gather(command, return_exceptions=True)
+    over = await shop()
+    assert (over.memory, over.processor_seconds >= later.processor_seconds) == (0, True)
+    assert (await shop()).processor_seconds == over.processor_seconds, "told once"
 
 
 async def test_what_commands_share_on_a_host_is_read_when_one_starts(floor: Any) -> None:

@@ -203,24 +203,33 @@ def _table(found: tuple[OrganisationHolding, ...]) -> Table:
     from rich.table import Table
     from rich.text import Text
 
-    table = Table("organisation, project", "weight", "running", "could start", "builds", "memory at most")
+    table = Table("organisation, project", "weight", "agents", "could start", "processor", "memory")
+    total = sum(each.holds.processor_seconds or 0.0 for each in found)
     for each in found:
-        table.add_row(Text(each.name, style="bold"), *_cells(each.share, each.holds))
+        table.add_row(Text(each.name, style="bold"), *_cells(each.share, each.holds, total))
         for project in each.projects:
-            table.add_row(Text(f"  {project.project or 'no project'}"), *_cells(project.share, project.holds))
-    table.caption = "running: agents now, of as many as may"
+            name = Text(f"  {project.project or 'no project'}")
+            table.add_row(name, *_cells(project.share, project.holds, total))
+    table.caption = "processor: part of all that was counted in the last five minutes"
     return table
 
 
-def _cells(share: OrganisationShare | ProjectShare, holds: Holding) -> tuple[str, ...]:
-    most = "" if share.max_running is None else f" of {share.max_running}"
+def _cells(share: OrganisationShare | ProjectShare, holds: Holding, total: float) -> tuple[str, ...]:
+    used, held = holds.processor_seconds, holds.memory
     return (
         str(share.weight),
-        f"{holds.running}{most}",
+        _of(str(holds.running), share.max_running),
         str(holds.ready),
-        str(holds.builds),
-        "" if share.max_memory is None else _size(share.max_memory),
+        "" if not used else f"{used / total:.0%}",
+        _of(
+            "" if held is None else f"{held / UNITS['MiB']:.0f}MiB",
+            share.max_memory and _size(share.max_memory),
+        ),
     )
+
+
+def _of(held: str, most: int | str | None) -> str:
+    return held if most is None else f"{held or '?'} of {most}"
 
 
 def _size(count: int | None) -> str:

@@ -38,14 +38,17 @@ begin
     return true;
 end $$;
 
--- Forgets up to a thousand each of: results older than p_memo seconds (0 = never), and workers gone for a month.
+-- Forgets up to a thousand each of: results older than p_memo seconds (0 = never), workers gone for a month, and what was
+-- counted of hosts a quarter of an hour ago.
 create function journal.forget(p_memo double precision) returns integer
 language plpgsql as $$
 declare
     v_memos integer := 0;
     v_workers integer;
+    v_uses integer;
     v_before timestamptz := factory_now() - p_memo * interval '1 second';
     v_month timestamptz := factory_now() - interval '30 days';
+    v_quarter timestamptz := factory_now() - interval '15 minutes';
 begin
     if p_memo > 0 then
         delete from memo where (org_id, digest) in (
@@ -55,7 +58,10 @@ begin
     delete from past_worker where id in (
         select id from past_worker where gone_at < v_month limit 1000 for update skip locked);
     get diagnostics v_workers = row_count;
-    return v_memos + v_workers;
+    delete from host_use where (org_id, project, process, minute) in (
+        select org_id, project, process, minute from host_use where minute < v_quarter limit 1000 for update skip locked);
+    get diagnostics v_uses = row_count;
+    return v_memos + v_workers + v_uses;
 end $$;
 
 alter function journal.archive set plan_cache_mode = force_custom_plan;

@@ -9,6 +9,8 @@ drop index if exists task_quarantined, event_at;
 alter table build drop column if exists held_at, drop column if exists paused, drop column if exists max_seconds,
     drop column if exists first_fence;
 alter table task drop column if exists afresh;
+-- 01_host_use
+drop table host_use;
 -- 01_shares
 drop table if exists project_share, usage;
 drop index if exists build_open_of, task_busy, task_ready;
