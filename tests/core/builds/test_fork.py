@@ -21,6 +21,7 @@ from factory_core.builds.ids import uuid7
 from factory_core.builds.journal import Completion, CompletionKind, NewTask
 from factory_core.builds.progress import Progress
 from factory_core.builds.shares import OrganisationShare, ProjectShare
+from factory_core.contracts.agent import Message, Outcome
 
 pytestmark = pytest.mark.anyio
 Make = Callable[..., Any]
@@ -205,3 +206,34 @@ async def test_forks_and_retries_are_no_way_round_a_full_queue(
     assert (again.build, again.created) == (made.build, False)
     await desk.journal.cancel(desk.org, made.build)
     assert await desk.journal.control.retry(desk.org, other)
+
+
+async def test_a_fork_has_the_letters_and_the_board_of_what_it_takes_over(desk: Any, noop: Make) -> None:
+    tasks = [noop(f"r{turn}", params={"peer": "1", "round": str(turn)}) for turn in (1, 2, 3)]
+    build, started = await desk.planned(tasks, [("r1", "r2"), ("r2", "r3")])
+    boards = desk.journal.boards
+    while started:
+        (attempt,) = started.values()
+        await boards.send(attempt, Outcome(mail=(Message(to="1", body=attempt.task),)))
+        await boards.post(attempt, {attempt.task: "said"})
+        turn = await desk.turn((attempt, Completion()))
+        started = {each.task: each for each in turn.started}
+    fork = (await desk.journal.control.fork(order(desk, build, "r2"))).build
+    (again,) = (await desk.turn()).started
+    assert (again.build, again.task) == (fork, "r2")
+    assert [letter.body for letter in await boards.letters(again)] == ["r1"]
+    assert await boards.letters(replace(again, params={"peer": "1", "round": "3"})) == (), (
+        "r2 has not written yet"
+    )
+    assert {posted.key for posted in await boards.read(desk.org, fork)} == {"r1", "r2", "r3"}
+    assert await desk.journal.boards.read(desk.org, build) == await boards.read(desk.org, fork)
+
+
+async def test_what_is_run_again_has_not_written_yet(desk: Any, noop: Make) -> None:
+    build, started = await desk.planned([noop("a", params={"peer": "1", "round": "1"})])
+    letter = Outcome(mail=(Message(to="1", body="old"),))
+    await desk.journal.boards.send(started["a"], letter)
+    await desk.turn((started["a"], Completion(kind=CompletionKind.FAILED)), want=0)
+    assert await desk.journal.control.retry(desk.org, build, tasks=["a"])
+    (again,) = (await desk.turn()).started
+    assert await desk.journal.boards.letters(replace(again, params={"peer": "1", "round": "2"})) == ()

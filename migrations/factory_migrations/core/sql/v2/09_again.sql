@@ -89,6 +89,7 @@ begin
     insert into event (build_id, seq, org_id, kind, task, fence, at)
     select p_build, seq, org_id, kind, id, fence, p_now from told;
     perform journal.charge(array_fill(p_build, array[cardinality(v_again)]), v_again, p_now);
+    delete from mail where build_id = p_build and task = any (v_again); -- they write again, or have nothing to say now
     delete from task where build_id = p_build and id = any (v_gone);
     update task t set state = 'waiting', tries = 0, crashes = 0, worker = null, tick = null, run_at = null, started_at = null,
         ended_at = null, deadline_at = null, memo_digest = null, result = null, reason = '',
@@ -259,6 +260,15 @@ begin
     join task p on p.build_id = p_build and p.id = e.parent
     join task c on c.build_id = p_build and c.id = e.child
     where e.build_id = p_source;
+    -- What was said so far: the letters of what is taken over, and the board, which no one task owns.
+    insert into mail (build_id, sender, round, n, org_id, recipient, body, task, fence)
+    select p_build, m.sender, m.round, m.n, m.org_id, m.recipient, m.body, m.task, m.fence from mail m
+    join task t on t.build_id = p_build and t.id = m.task and t.state = 'done'
+    where m.build_id = p_source;
+    insert into board (build_id, key, org_id, version, value, task, fence, at)
+    select p_build, x.key, x.org_id, x.version, x.value, x.task, x.fence, x.at from board x
+    join task t on t.build_id = p_build and t.id = x.task
+    where x.build_id = p_source;
     update task t set
         outs = (select count(*) from edge e where e.build_id = p_build and e.parent = t.id),
         need = case t.state when 'done' then 0 else (
