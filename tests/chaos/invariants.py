@@ -1,4 +1,4 @@
-"""A-1 to A-14 of the engine, and A-15: no job is lost. Read from the journal after a run and from what processes wrote."""
+"""A-1 to A-15 of the engine, read from the journal after a run and from what processes wrote; ``together`` has more."""
 
 from __future__ import annotations
 
@@ -9,7 +9,9 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import meters
 import plans
+import together
 
 OVER = {"done", "failed", "cancelled", "quarantined", "skipped"}
 END_KINDS = {f"task.{state}" for state in OVER} | {"task.reused"}
@@ -31,6 +33,10 @@ class Journal:
         self.events: dict[str, list[Any]] = defaultdict(list)
         self.workers: list[Any] = []
         self.memos: list[Any] = []
+        self.boards: dict[str, dict[str, Any]] = defaultdict(dict)
+        self.mails: dict[str, list[Any]] = defaultdict(list)
+        self.paid: dict[Any, tuple[int, float]] = {}
+        self.breaches: list[Any] = []
         self.now: datetime
 
     @classmethod
@@ -46,9 +52,16 @@ class Journal:
                 found.parents[str(row["build_id"]), row["child"]].append(row["parent"])
             for row in await connection.fetch("select * from event order by build_id, seq"):
                 found.events[str(row["build_id"])].append(row)
+            for row in await connection.fetch("select * from board"):
+                found.boards[str(row["build_id"])][row["key"]] = row
+            for row in await connection.fetch("select * from mail"):
+                found.mails[str(row["build_id"])].append(row)
             found.workers = await connection.fetch("select * from worker")
             found.memos = await connection.fetch("select * from memo")
             found.now = await connection.fetchval("select factory_now()")
+            if await connection.fetchval("select to_regclass('meter') is not null"):
+                found.paid = await meters.paid(connection)
+                found.breaches = await meters.breaches(connection)
         return found
 
 
@@ -102,6 +115,7 @@ def check(journal: Journal, names: dict[str, str]) -> Iterator[str]:
             for found in foreseen(row, tasks, events, names[build]):
                 yield f"{found}: {where}"
     yield from slots(journal)
+    yield from together.check(journal, names)
 
 
 def numbered(row: Any, events: list[Any]) -> Iterator[str]:

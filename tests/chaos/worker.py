@@ -12,6 +12,7 @@ import os
 import random
 import sys
 import time
+from functools import partial
 from pathlib import Path
 
 import asyncpg
@@ -20,6 +21,7 @@ import msgspec
 import plans
 
 from factory_core.builds import line, loop
+from factory_core.builds.boards import Boards, TaskBoard
 from factory_core.builds.crashpoints import CrashPoints
 from factory_core.builds.delivery import DELIVERY_AGENT, Delivery
 from factory_core.builds.journal import Completion, CompletionKind, Journal
@@ -27,7 +29,7 @@ from factory_core.builds.loop import Pace
 from factory_core.builds.runner import BuildRunner, Workshop
 from factory_core.builds.tools import Blobs
 from factory_core.builds.workspaces import Workspaces
-from factory_core.contracts.agent import GateResult, Outcome
+from factory_core.contracts.agent import GateResult, Message, Outcome
 from factory_core.contracts.files import Produced
 from factory_core.contracts.jobs import Job
 from factory_core.contracts.sandbox import Limits, SandboxJob
@@ -84,11 +86,26 @@ class Maker:
         return Outcome(files=(Produced(path=f"src/{work.task.replace('/', '_')}.py", content=content),))
 
 
+async def patient(call):
+    """A call that may be repeated, until it is answered: its answer may have been lost with the connection."""
+    while True:
+        try:
+            return await call()
+        except (
+            OSError,
+            asyncpg.PostgresConnectionError,
+            asyncpg.OperatorInterventionError,
+            asyncpg.InterfaceError,
+        ):
+            await asyncio.sleep(0.1)
+
+
 class Runner:
     """Plans by name; then files as the product makes them, or made-up work as the graph says."""
 
-    def __init__(self, ledger: Ledger, blobs: Blobs, product: BuildRunner) -> None:
+    def __init__(self, ledger: Ledger, blobs: Blobs, product: BuildRunner, boards: Boards) -> None:
         self._ledger = ledger
+        self._boards = boards
         self._blobs = blobs
         self._product = product
         self._sandbox = choose_sandbox()
@@ -129,7 +146,54 @@ class Runner:
                 return Completion(result={"blob": digest})
             case "hold":
                 await self._hold(params["seconds"])
+        return await self._together(assignment)
+
+    async def _together(self, assignment) -> Completion:
+        """Work that has to do with others, with a time or with a person."""
+        params = assignment.params
+        match params.get("do"):
+            case "board":
+                await self._write(assignment)
+            case "mail":
+                return Completion(result={"heard": await self._talk(assignment)})
+            case "halt":
+                return Completion(result={"ok": True}, halt="as planned")
+            case "overdue":
+                await asyncio.sleep(plans.OVERDUE)
+            case "late" if assignment.tries == 0:
+                await asyncio.sleep(plans.OVERDUE)
         return Completion(result={"ok": True}, tasks=plans.children(assignment.task, {"do": "", **params}))
+
+    async def _write(self, assignment) -> None:
+        """Line after line on the board of the build, whoever else writes there; each once, as compare-and-set has it."""
+        board = TaskBoard(self._boards, assignment)
+        for step in range(plans.STEPS):
+            line = f"{assignment.build}:{assignment.task}:{assignment.fence}:{step}"
+            while True:
+                stands = await patient(lambda: board.get("log"))
+                lines = stands.value.split()
+                if line in lines:
+                    break
+                text = " ".join((*lines, line))
+                posted = await patient(partial(board.put, "log", text, version=stands.version))
+                if posted.won:
+                    break
+            own = await patient(lambda: board.get(f"own/{assignment.task}"))
+            await patient(partial(board.put, own.key, str(step), version=own.version))
+            await asyncio.sleep(int(assignment.params["ms"]) / 1000)
+
+    async def _talk(self, assignment) -> str:
+        """Hear what the others wrote in the round before, and write to them."""
+        params = assignment.params
+        me, turn = int(params["peer"]), int(params["round"])
+        letters = await patient(lambda: self._boards.letters(assignment))
+        heard = plans.listening(letter.body for letter in letters)
+        others = (peer for peer in range(1, int(params["peers"]) + 1) if peer != me)
+        mail = tuple(Message(to=str(peer), body=plans.letter(me, turn, heard)) for peer in others)
+        for _ in range(plans.STEPS):  # as after lost answers: what is sent again replaces what was sent
+            await patient(lambda: self._boards.send(assignment, Outcome(mail=mail)))
+            await asyncio.sleep(int(params["ms"]) / 1000)
+        return heard
 
     async def _hold(self, seconds: str) -> None:
         """A process in the sandbox, which must not outlive its build."""
@@ -217,7 +281,7 @@ async def main(facts: dict) -> None:
         ledger.write(job=number)
 
     jobs = (Job(name=chores.NAME, run=chore, queue="analytics", attempts=chores.ATTEMPTS),)
-    runner = Runner(ledger, blobs, BuildRunner(journal, blobs, workshop, crash))
+    runner = Runner(ledger, blobs, BuildRunner(journal, blobs, workshop, crash), journal.boards)
     await run_worker(order, runner, jobs, crash=crash)
 
 
