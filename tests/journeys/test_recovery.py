@@ -15,6 +15,7 @@ import factory_template_neoforge
 pytestmark = [pytest.mark.xdist_group("builds"), pytest.mark.slow]
 
 SPEC = """project: {name: Red, template: faulty}
+meta: {optimization_rounds: 3}
 behaviors:
   on_failure: spawn_debugger_and_recover
   on_success: spawn_optimizer_and_enhance
@@ -92,6 +93,7 @@ def test_a_faulty_template_is_halted_decided_on_corrected_and_delivered(faulty: 
         "Round 1 of verification failed: gate security: 1 high, 0 lower.",
     ) in findings
     assert ("optimizer", "There is nothing to improve.") in findings
+    assert report["optimization"] == {"asked": 3, "done": 1, "kept": 0, "ended": "round 1 changed nothing"}
     called = {row["behaviour"]: row["agents"] for row in report["plan"]["added"]}
     assert set(called) == {"debugger", "retry", "tester", "tidy", "audit", "verify", "optimizer", "confirm"}
     assert all(gate["passed"] for gate in report["gates"])

@@ -44,9 +44,8 @@ from factory_core.builds.kinship import in_order
 from factory_core.builds.knowledge import BuildKnowledge
 from factory_core.builds.merging import HistoryDiffers, committed, merged_entries
 from factory_core.builds.record import TaskRecord
-from factory_core.builds.rounds import settle_rounds
+from factory_core.builds.rounds import Verified, settle_rounds
 from factory_core.builds.track_rows import track_rows
-from factory_core.contracts.agent import Finding
 from factory_core.contracts.events import TaskState
 from factory_core.contracts.files import FileRef, Produced
 from factory_core.contracts.storage import Storage
@@ -112,7 +111,7 @@ class Delivery:
         records = {name: TaskRecord.of_row(name, kept[name].result) for name in order}
         contributions = (given(known), *await self._contributions(records, known))
         tasks = await self._journal.tasks(org, build)
-        report = make_report(self._evidence(known, rows, records, contributions, verified.findings, tasks))
+        report = make_report(self._evidence(known, rows, records, contributions, verified, tasks))
         files: list[tuple[str, str, bytes]] = []
         try:
             if report.passed:
@@ -165,7 +164,7 @@ class Delivery:
         rows: Sequence[ResultRow],
         records: dict[str, TaskRecord],
         contributions: tuple[Contribution, ...],
-        told: tuple[Finding, ...],
+        verified: Verified,
         tasks: Sequence[TaskRow],
     ) -> Evidence:
         template = known.template.manifest
@@ -183,7 +182,10 @@ class Delivery:
                 for gate in record.gates
             ),
             cases=tuple(case for record in records.values() for case in record.cases),
-            findings=(*(finding for record in records.values() for finding in record.findings), *told),
+            findings=(
+                *(finding for record in records.values() for finding in record.findings),
+                *verified.findings,
+            ),
             failures=tuple(
                 FailureRow(task=row.id, reason=row.reason, optional=row.id in optional)
                 for row in rows
@@ -191,6 +193,7 @@ class Delivery:
             ),
             added=_added(tasks),
             tracks=track_rows(known, records),
+            optimization=verified.optimization,
             versions={
                 **self._versions,
                 "template": f"{template.name} {template.version} {known.template.digest[:16]}",

@@ -9,7 +9,17 @@ from msgspec import Struct
 
 from factory_core.builds.knowledge import BuildKnowledge
 from factory_core.builds.record import TaskRecord
-from factory_core.builds.rounds import AUDIT, CONFIRM, DEBUGGER, OPTIMIZER, RETRY, VERIFY, Round
+from factory_core.builds.rounds import (
+    AUDIT,
+    CONFIRM,
+    DEBUGGER,
+    OPTIMIZER,
+    RETRY,
+    VERIFY,
+    Round,
+    better,
+    rounds_promised,
+)
 from factory_core.builds.schemas import Assignment
 from factory_core.contracts.agent import FindingLevel, Spawn
 from factory_core.planning import TRIES, army_of, integrating_task, switched_on, verifying_tasks
@@ -46,8 +56,9 @@ def react(
     record: TaskRecord,
     closed: Round | None,
     beside: Sequence[TaskRecord],
+    fixed: TaskRecord | None = None,
 ) -> Reaction:
-    """``closed`` is the round that the task closes, ``beside`` the records of its other checks."""
+    """``closed`` is the round that the task closes, ``beside`` the records of its other checks, ``fixed`` its fixer's."""
     promised = known.plan.behaviours
     risk = _risk(record) if "on_security_risk" in switched_on(known.blueprint) else ""
     if f"/{AUDIT}/" in assignment.task:
@@ -59,7 +70,7 @@ def react(
     if record.failure:
         return Reaction(spawn=_recover(assignment, record) if "on_failure" in promised else ())
     if closed is not None:
-        return Reaction(spawn=(*audit, *_next_round(known, assignment, [*beside, record])), halt=halt)
+        return Reaction(spawn=(*audit, *_next_round(known, assignment, [*beside, record], fixed)), halt=halt)
     if "on_integration" in promised and assignment.task == integrating_task(known.plan.tasks, known.template):
         return Reaction(spawn=_army(known, assignment), halt=halt)
     return Reaction(spawn=audit, halt=halt)
@@ -116,25 +127,30 @@ def _recover(assignment: Assignment, record: TaskRecord) -> tuple[Spawn, ...]:
 
 
 def _next_round(
-    known: BuildKnowledge, assignment: Assignment, records: Sequence[TaskRecord]
+    known: BuildKnowledge, assignment: Assignment, records: Sequence[TaskRecord], fixed: TaskRecord | None
 ) -> tuple[Spawn, ...]:
     promised = known.plan.behaviours
     failures = [failure for record in records for failure in _failures(record)]
-    confirmed = f"/{CONFIRM}/" in assignment.task
-    if confirmed:
-        return ()
+    done = assignment.task.count(f"/{CONFIRM}/")
+    if done:
+        # One more round only after one that was kept: what changed nothing once changes nothing twice.
+        good = not failures and fixed is not None and bool(fixed.files) and better(fixed)
+        return _optimised(known, done + 1) if good and done < rounds_promised(known) else ()
     if failures:
         tries = assignment.task.count(f"/{VERIFY}/")
         if "on_failure" not in promised or tries >= TRIES:
             return ()
         return (_debugger(failures), *_checks(known, VERIFY, f"{DEBUGGER}/1", optional=False))
-    if "on_success" not in promised:
-        return ()
+    return _optimised(known, 1) if "on_success" in promised else ()
+
+
+def _optimised(known: BuildKnowledge, number: int) -> tuple[Spawn, ...]:
     optimizer = Spawn(
         behaviour=OPTIMIZER,
         n=1,
         agent="optimizer",
-        title="Improve what passed",
+        title="Improve what passed" if number == 1 else f"Improve what passed, round {number}",
+        params={"round": str(number)},
         scope="project",
         optional=True,
     )

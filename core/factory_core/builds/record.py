@@ -30,6 +30,7 @@ class TaskRecord(Struct, frozen=True, kw_only=True, omit_defaults=True):
     gates: tuple[GateResult, ...] = ()
     cases: tuple[CaseResult, ...] = ()
     data: dict[str, Any] = {}
+    measures: dict[str, tuple[float, float]] = {}
     failure: str = ""
     origin: Reuse | None = None
     """The build that this outcome is of, and the digest of the work; None when it is not remembered."""
@@ -45,6 +46,7 @@ class TaskRecord(Struct, frozen=True, kw_only=True, omit_defaults=True):
             gates=outcome.gates,
             cases=outcome.cases,
             data=outcome.data,
+            measures=outcome.measures,
             failure=outcome.failure,
         )
 

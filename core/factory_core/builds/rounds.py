@@ -9,11 +9,12 @@ from collections.abc import Container, Mapping, Sequence
 
 from msgspec import Struct
 
+from factory_core.builds.harvest.report import OptimizationRow
 from factory_core.builds.knowledge import BuildKnowledge
 from factory_core.builds.record import TaskRecord
 from factory_core.contracts.agent import Finding, FindingLevel
 from factory_core.contracts.events import TaskState
-from factory_core.planning import verifying_tasks
+from factory_core.planning import switched_on, verifying_tasks
 
 __all__ = [
     "AUDIT",
@@ -24,8 +25,10 @@ __all__ = [
     "VERIFY",
     "Round",
     "Verified",
+    "better",
     "planned_check",
     "round_of",
+    "rounds_promised",
     "settle_rounds",
     "tries_of",
 ]
@@ -47,10 +50,21 @@ class Round(Struct, frozen=True, kw_only=True):
         """The task that ends when the round has."""
         return self.checks[-1]
 
+    @property
+    def optimises(self) -> bool:
+        """Whether it confirms what an optimizer did."""
+        return f"/{CONFIRM}/" in self.closing and self.fixer.endswith(f"/{OPTIMIZER}/1")
+
     def passed(self, records: Mapping[str, TaskRecord]) -> bool:
-        """Whether every check ended and nothing failed. ``records`` holds the tasks that are done."""
+        """Whether every check ended and nothing failed, and what an optimizer changed is better for it. ``records`` holds
+        the tasks that are done."""
         done = [records[task] for task in self.checks if task in records]
-        return len(done) == len(self.checks) and not _failures(done)
+        return len(done) == len(self.checks) and not _failures(done) and not self.in_vain(records)
+
+    def in_vain(self, records: Mapping[str, TaskRecord]) -> bool:
+        """Whether an optimizer changed files and nothing measured became better by it."""
+        fixed = records.get(self.fixer) if self.optimises else None
+        return fixed is not None and bool(fixed.files) and not better(fixed)
 
 
 class Verified(Struct, frozen=True, kw_only=True):
@@ -58,6 +72,20 @@ class Verified(Struct, frozen=True, kw_only=True):
 
     dropped: frozenset[str] = frozenset()
     findings: tuple[Finding, ...] = ()
+    optimization: OptimizationRow | None = None
+    """None where the spec asks for no optimisation."""
+
+
+def better(record: TaskRecord) -> bool:
+    """Whether an optimizer measured that something became less, and nothing more."""
+    pairs = record.measures.values()
+    return any(after < before for before, after in pairs) and all(after <= before for before, after in pairs)
+
+
+def rounds_promised(known: BuildKnowledge) -> int:
+    """Rounds of optimisation that the plan keeps agents for."""
+    checks = len(verifying_tasks(known.plan.tasks, known.template))
+    return known.plan.behaviours.get("on_success", 0) // (1 + checks)
 
 
 def round_of(task: str, known: BuildKnowledge) -> Round | None:
@@ -108,7 +136,50 @@ def settle_rounds(
         _told(number, each, records, place) for number, each in enumerate(rounds) if each is not chosen
     ]
     told = (*merges.findings, *(one for one in findings if one is not None))
-    return Verified(dropped=merges.dropped | dropped, findings=told)
+    return Verified(
+        dropped=merges.dropped | dropped, findings=told, optimization=_optimised(known, rounds, records)
+    )
+
+
+def _optimised(
+    known: BuildKnowledge, rounds: Sequence[Round], records: Mapping[str, TaskRecord]
+) -> OptimizationRow | None:
+    asked = known.blueprint.constraints.optimization_rounds
+    wished = "on_success" in switched_on(known.blueprint)
+    if asked is None and not wished:
+        return None
+    begun = [each for each in rounds if each.optimises]
+    done = [each for each in begun if each.closing in records]
+    kept = [each for each in done if each.passed(records) and records[each.fixer].files]
+    return OptimizationRow(
+        asked=1 if asked is None else asked,
+        done=len(done),
+        kept=len(kept),
+        ended=_why_no_more(known, begun, records)
+        if wished
+        else "no behaviour on_success asks for an optimizer",
+    )
+
+
+def _why_no_more(known: BuildKnowledge, begun: Sequence[Round], records: Mapping[str, TaskRecord]) -> str:
+    """Why there was no further round of optimisation."""
+    asked = known.blueprint.constraints.optimization_rounds
+    if asked == 0:
+        return "none was asked for"
+    if not rounds_promised(known):
+        return "the plan had no agents for it"
+    if not begun:
+        return "not everything passed before it"
+    last, number = begun[-1], len(begun)
+    if last.closing not in records or last.fixer not in records:
+        return f"round {number} did not come to its end"
+    if _failures([records[task] for task in last.checks if task in records]):
+        return f"round {number} made a check fail, so it is not kept"
+    if not records[last.fixer].files:
+        return f"round {number} changed nothing"
+    if last.in_vain(records):
+        return f"round {number} made nothing better that is measured, so it is not kept"
+    return "all rounds were used" if number >= (asked or 1) else f"the plan has agents for {number}"
 
 
 def tries_of(task: str, names: Container[str]) -> tuple[str, ...]:
@@ -149,14 +220,15 @@ def _after(before: Round, there: set[str], checks: int) -> Round | None:
 def _told(number: int, each: Round, records: Mapping[str, TaskRecord], chosen: int) -> Finding | None:
     failed = _failures([records[task] for task in each.checks if task in records])
     absent = [task for task in (each.fixer, *each.checks) if task and task not in records]
-    if not failed and not (absent and number > chosen):
-        return None
     said = f"Round {number + 1} of verification "
-    said += (
-        f"failed: {'; '.join(failed[:5])}."
-        if failed
-        else f"did not come to its end: {absent[0]} is not done."
-    )
+    if failed:
+        said += f"failed: {'; '.join(failed[:5])}."
+    elif absent and number > chosen:
+        said += f"did not come to its end: {absent[0]} is not done."
+    elif each.in_vain(records):
+        said += f"found nothing better that {each.fixer} measured."
+    else:
+        return None
     if number > chosen:
         said += f" What {each.fixer} had changed is not kept."
     return Finding(level=FindingLevel.INFO, code="verification-round", message=said)

@@ -233,11 +233,11 @@ class BuildRunner:
         conflict = await twice_made(self._journal.boards, assignment, record.files, work.inputs)
         record = with_failure(record, conflict)
         closed = round_of(assignment.task, known) if known.plan.behaviours else None
-        beside = [task for task in closed.checks if task != assignment.task] if closed else []
-        rows = await self._journal.results(assignment.org, assignment.build, beside) if beside else ()
-        reaction = react(
-            known, assignment, record, closed, [TaskRecord.of_row(row.id, row.result) for row in rows]
-        )
+        names = [task for task in (*closed.checks, closed.fixer) if task != assignment.task] if closed else []
+        rows = await self._journal.results(assignment.org, assignment.build, names) if names else ()
+        others = {row.id: TaskRecord.of_row(row.id, row.result) for row in rows}
+        fixed = others.pop(closed.fixer, None) if closed else None
+        reaction = react(known, assignment, record, closed, list(others.values()), fixed)
         if record.failure and not (reaction.spawn or reaction.halt):
             return Completion(kind=CompletionKind.FAILED, reason=record.failure, result=record.to_json())
         tasks, edges = children_of(assignment, (*(() if record.failure else asked), *reaction.spawn))

@@ -132,6 +132,9 @@ class Outcome(Struct, frozen=True, kw_only=True):
     cases: tuple[CaseResult, ...] = ()
     data: dict[str, Any] = {}
     """Small JSON for the tasks after it."""
+    measures: dict[str, tuple[float, float]] = {}
+    """What an optimizer measured before and after its changes, by name; less is better. Without one that went down its
+    changes are not kept."""
     spawn: tuple[Spawn, ...] = ()
     mail: tuple[Message, ...] = ()
     """Read by the tasks of the next round. The task has the parameters ``peer`` and ``round``."""

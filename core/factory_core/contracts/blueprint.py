@@ -240,6 +240,8 @@ class Constraints(Struct, frozen=True, kw_only=True):
     target_loc: tuple[int, int] | None = None
     security_audit: bool = False
     budget_nano_usd: int | None = None
+    optimization_rounds: int | None = None
+    """How often what passed may be improved at most, where ``on_success`` asks for it; None: the spec does not say."""
 
 
 class Project(Struct, frozen=True, kw_only=True):

@@ -26,6 +26,8 @@ __all__ = [
 
 TRIES = 2
 """How often the debugger may try before a failure is final."""
+MOST_ROUNDS = 3
+"""Rounds of optimisation at most: each is nested in the one before, and a build nests six deep."""
 COMPLEX = 12
 """A task that makes more files than this is complex."""
 MOST_PARTS = 8
@@ -91,16 +93,18 @@ def reserve(
     ]
     left = cap - sum(counts(task.agent) for task in tasks)
     verifying = _of_stage(tasks, template, "verify")
+    checked = 1 + len(verifying) if verifying else 0
     wanted = {
-        "on_failure": (TRIES * (1 + len(verifying))) if verifying else 0,
-        "on_security_risk": _audits(template, verifying, recovers="on_failure" in on),
-        "on_success": 1 + len(verifying) if verifying else 0,
-        "on_integration": _testers(blueprint, template, tasks),
+        "on_failure": (TRIES * checked,),
+        "on_security_risk": (_audits(template, verifying, recovers="on_failure" in on),),
+        "on_success": tuple(checked * rounds for rounds in range(_rounds(blueprint), 0, -1)),
+        "on_integration": (_testers(blueprint, template, tasks),),
     }
     promised: dict[str, int] = {}
-    for name, agents in wanted.items():
-        if name not in on:
+    for name, sizes in wanted.items():
+        if name not in on or not sizes:
             continue
+        agents = next((size for size in sizes if size <= left), sizes[-1])
         if 0 < agents <= left:
             promised[name] = agents
             left -= agents
@@ -111,6 +115,7 @@ def reserve(
             said.append(f"{name} would need {agents} agents more, max_agents leaves {left}: nothing is done.")
         else:
             said.append(f"{name}: template {template.manifest.name} has nothing for it to act on.")
+    said += _said_of_rounds(blueprint, promised.get("on_success", 0) // checked if checked else 0)
     if promised.keys() & {"on_failure", "on_success"}:
         tasks = _closed(tasks, verifying)
     if "on_complexity" in on:
@@ -127,6 +132,25 @@ def reserve(
 def _of_stage(tasks: Sequence[PlannedTask], template: TemplatePackage, stage: str) -> list[str]:
     names = {work.name for work in template.manifest.work if work.stage == stage and not work.on}
     return [task.id for task in tasks if task.params.get("work") in names]
+
+
+def _rounds(blueprint: Blueprint) -> int:
+    """Rounds of optimisation that the plan keeps agents for, if they fit."""
+    asked = blueprint.constraints.optimization_rounds
+    return 1 if asked is None else min(asked, MOST_ROUNDS)
+
+
+def _said_of_rounds(blueprint: Blueprint, granted: int) -> list[str]:
+    """What becomes of ``optimization_rounds``, where it is not simply done."""
+    asked = blueprint.constraints.optimization_rounds
+    if asked is None or asked == granted:
+        return []
+    if "on_success" not in switched_on(blueprint):
+        return ["optimization_rounds: no behaviour on_success asks for an optimizer, so there are no rounds."]
+    most = (
+        f"{MOST_ROUNDS} are the most" if granted == MOST_ROUNDS else "more agents do not fit under max_agents"
+    )
+    return [f"optimization_rounds: {asked} were asked for, {granted} are possible: {most}."]
 
 
 def _audits(template: TemplatePackage, verifying: Sequence[str], *, recovers: bool) -> int:

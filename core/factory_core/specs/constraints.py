@@ -15,7 +15,7 @@ from .names import slug_of
 from .notes import Notes, nearest, quote
 from .tree import Mapping, Scalar, Tree
 
-__all__ = ["read_behaviours", "read_constraints", "read_project", "seconds_of"]
+__all__ = ["read_behaviours", "read_constraints", "read_project", "read_rounds", "seconds_of"]
 
 UNITS = {
     "second": 1,
@@ -31,6 +31,7 @@ UNITS = {
 }
 PIECE = re.compile(r"\s*(\d{1,9}(?:\.\d{1,3})?)\s*([a-z]+?)s?(?=\s|\d|$|,)")
 BEHAVIOURS = ("on_failure", "on_success", "on_complexity", "on_integration", "on_security_risk")
+ROUNDS = "optimization_rounds"
 PROJECT_KEYS = ("name", "description", "template", "currency")
 
 
@@ -66,6 +67,25 @@ def read_constraints(tree: Tree | None, notes: Notes) -> Constraints:
         constraints = replace(constraints, **{field: read})
         notes.claim(value, f"constraint:{name}")
     return constraints
+
+
+def read_rounds(meta: Tree | None, constraints: Constraints, notes: Notes) -> Constraints:
+    """``optimization_rounds`` may stand in ``meta``, too; in both places it says the same."""
+    mapping = notes.mapping(meta, "meta")
+    value = mapping.get(ROUNDS) if mapping else None
+    if value is None:
+        return constraints
+    field, reader, example = READERS[ROUNDS]
+    read = reader(value.text.strip()) if isinstance(value, Scalar) else None
+    if read is None:
+        notes.error("constraint", f"{ROUNDS} cannot be read.", value, f"For example: {ROUNDS}: {example}")
+        return constraints
+    if constraints.optimization_rounds not in (None, read):
+        said = f"{ROUNDS} is {read} in meta and {constraints.optimization_rounds} in constraints."
+        notes.error("constraint", said, value, "Say it once.")
+        return constraints
+    notes.claim(value, f"constraint:{ROUNDS}")
+    return replace(constraints, **{field: read})
 
 
 def between(low: int, high: int) -> Callable[[str], int | None]:
@@ -113,6 +133,7 @@ READERS: dict[str, tuple[str, Callable[[str], Any], str]] = {
     "target_loc": ("target_loc", lines_of, "15000-20000"),
     "security_audit": ("security_audit", audit_of, "mandatory"),
     "budget": ("budget_nano_usd", money_of, "5 USD"),
+    ROUNDS: ("optimization_rounds", between(0, 100), "3"),
 }
 
 

@@ -13,7 +13,7 @@ from factory_core.contracts.blueprint import Blueprint, Endpoint, Entity, Node, 
 from .acceptance import read_acceptance
 from .comments import Comment, attach, find_comments
 from .compose import Budget, compose
-from .constraints import read_behaviours, read_constraints, read_project
+from .constraints import read_behaviours, read_constraints, read_project, read_rounds
 from .declared import read_endpoints
 from .endpoints import Desk
 from .entities import collect, read_entities
@@ -170,7 +170,9 @@ def with_plan(blueprint: Blueprint, document: Document, loose: list[Tree], notes
     top = root.get("technology")
     return replace(
         blueprint,
-        constraints=read_constraints(root.get("constraints"), notes),
+        constraints=read_rounds(
+            root.get("meta", "_meta"), read_constraints(root.get("constraints"), notes), notes
+        ),
         behaviours=read_behaviours(root.get("behaviors"), notes),
         phases=read_phases(root.get("phases"), comments, notes),
         hints=read_hints(root, agents, notes),

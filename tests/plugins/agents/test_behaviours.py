@@ -132,7 +132,26 @@ async def test_the_optimizer_keeps_what_still_passes(tmp_path: Path) -> None:
     outcome = await Optimizer().run(work(bench), bench)
     assert list(text(outcome)) == ["app/a.py"]
     assert "else" not in text(outcome)["app/a.py"]
-    assert outcome.findings[0].message == "Improved app/a.py."
+    assert outcome.findings[0].message == (
+        "Improved app/a.py: 2 faults by ruff's rules became 1 (safe corrections)."
+    )
+    assert outcome.measures == {"faults by ruff's rules": (2, 1)}
+
+
+async def test_a_further_round_is_bolder_and_the_one_after_it_has_nothing_to_do(tmp_path: Path) -> None:
+    test = "from app.a import truth\n\n\ndef test_it() -> None:\n    assert truth(2) and not truth(1)\n"
+    code, said = CLUMSY, []
+    for number in range(3):
+        bench = Workbench(tmp_path / str(number), {"app/a.py": code, "tests/test_a.py": test})
+        outcome = await Optimizer().run(work(bench), bench)
+        code = text(outcome).get("app/a.py", code)
+        said.append(outcome.findings[0].message.rpartition(": ")[2])
+    assert "return x > 1" in code
+    assert said == [
+        "2 faults by ruff's rules became 1 (safe corrections).",
+        "1 faults by ruff's rules became 0 (bolder corrections).",
+        "There is nothing to improve.",
+    ]
 
 
 async def test_the_optimizer_keeps_nothing_when_a_test_fails(tmp_path: Path) -> None:

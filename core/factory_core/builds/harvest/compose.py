@@ -75,6 +75,7 @@ def make_report(evidence: Evidence) -> BuildReport:
         ),
         failures=evidence.failures,
         tracks=evidence.tracks,
+        optimization=evidence.optimization,
     )
 
 

@@ -15,7 +15,7 @@ from factory_core.contracts.template import Manifest, WorkSpec
 from factory_core.planning.slugs import words
 
 from .contribution import Contribution
-from .report import AddedRow, FailureRow, TrackRow
+from .report import AddedRow, FailureRow, OptimizationRow, TrackRow
 
 __all__ = ["Evidence", "Part", "Proof"]
 
@@ -36,6 +36,7 @@ class Evidence(Struct, frozen=True, kw_only=True):
     failures: tuple[FailureRow, ...] = ()
     tracks: tuple[TrackRow, ...] = ()
     added: tuple[AddedRow, ...] = ()
+    optimization: OptimizationRow | None = None
     versions: dict[str, str] = {}
 
 

@@ -121,6 +121,11 @@ def _wishes(report: BuildReport) -> Iterator[str]:
     yield from _table("Technology not met", ("name", "wanted", "used"), unmet)
     targets = ((row.name, row.wanted, row.figure, row.gap or "met") for row in report.targets)
     yield from _table("Targets", ("target", "wanted", "figure", "gap"), targets)
+    rounds = report.optimization
+    figures = (
+        () if rounds is None else ((str(rounds.asked), str(rounds.done), str(rounds.kept), rounds.ended),)
+    )
+    yield from _table("Rounds of optimisation", ("at most", "done", "kept", "why no more"), figures)
     kept = (
         (row.text, "respected" if row.respected else f"found: {', '.join(row.found)}")
         for row in report.do_not_build

@@ -27,6 +27,7 @@ __all__ = [
     "GateRow",
     "NodeRow",
     "NotBuiltRow",
+    "OptimizationRow",
     "PlanFigures",
     "ProjectFacts",
     "RegionRow",
@@ -205,6 +206,16 @@ class TargetRow(Struct, frozen=True, kw_only=True):
     gap: str
 
 
+class OptimizationRow(Struct, frozen=True, kw_only=True):
+    """Rounds of optimisation: asked for at most, done, and kept since every check passed and something measured became
+    better; and why there were no more."""
+
+    asked: int
+    done: int
+    kept: int
+    ended: str
+
+
 class FindingRow(Struct, frozen=True, kw_only=True):
     """Something an agent noticed."""
 
@@ -276,6 +287,8 @@ class BuildReport(Struct, frozen=True, kw_only=True):
     failures: tuple[FailureRow, ...]
     tracks: tuple[TrackRow, ...] = ()
     """In the order their branches were merged into main."""
+    optimization: OptimizationRow | None = None
+    """None where the spec asks for no optimisation."""
     run: RunFacts | UnsetType = UNSET
 
     def count(self, state: RequirementState) -> int:

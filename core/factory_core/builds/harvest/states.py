@@ -15,6 +15,7 @@ from factory_core.contracts.blueprint import (
     StateMachine,
     View,
 )
+from factory_core.planning import switched_on
 from factory_core.planning.slugs import words
 
 from .evidence import Evidence, Part, Proof
@@ -26,7 +27,7 @@ __all__ = ["node_rows", "requirement_rows"]
 _LISTED = 4
 _GATES_BY_CONSTRAINT = {"min_test_coverage": "coverage", "security_audit": "security"}
 """Constraints that a gate enforces, with the word its name holds."""
-_ENFORCED = frozenset({"max_agents", "max_build_time", "budget", "target_loc"})
+_ENFORCED = frozenset({"max_agents", "max_build_time", "budget", "target_loc", "optimization_rounds"})
 """Constraints that planner and engine keep, or that the report compares."""
 
 Verdict = tuple[RequirementState, tuple[str, ...]]
@@ -204,4 +205,7 @@ def _by_constraint(proof: Proof, name: str) -> NodeState:
     gates = [gate for gate in proof.evidence.gates if word is not None and word in words(gate.name)]
     if gates:
         return NodeState.BUILT if all(gate.passed for gate in gates) else NodeState.FAILED
+    if name == "optimization_rounds" and proof.blueprint.constraints.optimization_rounds:
+        known = "on_success" in switched_on(proof.blueprint)
+        return NodeState.APPLIED if known else NodeState.NOT_UNDERSTOOD
     return NodeState.APPLIED if name in _ENFORCED else NodeState.NOT_UNDERSTOOD

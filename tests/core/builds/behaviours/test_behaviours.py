@@ -144,8 +144,13 @@ async def test_an_agent_that_always_fails_stops_after_two_more_tries(build: Any)
 BETTERING = "on_success: spawn_optimizer_and_enhance"
 
 
+def improved(content: bytes, before: int = 2, after: int = 1) -> Outcome:
+    """As an optimizer tells what became less."""
+    return replace(file(content), measures={"faults": (before, after)})
+
+
 async def test_on_success_what_the_optimizer_improves_is_checked_again_and_delivered(build: Any) -> None:
-    ended = await build(BETTERING, builder=lambda w, c: file(FIXED), optimizer=lambda w, c: file(BETTER))
+    ended = await build(BETTERING, builder=lambda w, c: file(FIXED), optimizer=lambda w, c: improved(BETTER))
     assert ended.state == "passed"
     assert set(ended.added) == {f"{CLOSE}/{name}" for name in ("optimizer/1", "confirm/1", "confirm/2")}
     assert [row["figure"] for row in ended.report["gates"]] == ["best", "best"]
@@ -180,7 +185,7 @@ async def test_checks_that_nothing_changed_for_are_remembered_even_when_they_hea
         BETTERING,
         works=HEARING,
         builder=lambda w, c: file(FIXED),
-        optimizer=lambda w, c: file(better) if better else Outcome(),
+        optimizer=lambda w, c: improved(better) if better else Outcome(),
         validator=validator,
     )
     assert ended.state == "passed"
@@ -191,12 +196,119 @@ async def test_checks_that_nothing_changed_for_are_remembered_even_when_they_hea
 
 
 async def test_an_improvement_that_fails_a_check_is_not_kept(build: Any) -> None:
-    ended = await build(BETTERING, builder=lambda w, c: file(FIXED), optimizer=lambda w, c: file(WORSE))
+    ended = await build(BETTERING, builder=lambda w, c: file(FIXED), optimizer=lambda w, c: improved(WORSE))
     assert ended.state == "passed"
     assert [row["figure"] for row in ended.report["gates"]] == ["good", "good"]
     assert "is not kept" in ended.said("verification-round")[0]
     (code,) = [row for row in ended.report["files"] if row["path"] == "app/x.py"]
     assert code["producer"] == "code"
+
+
+def stepwise(steps: int) -> Any:
+    """An optimizer with so many ideas, one a round."""
+
+    def optimize(work: Work, code: bytes) -> Outcome:
+        done = code.count(b"+")
+        return improved(code + b"+", steps - done, steps - done - 1) if done < steps else Outcome()
+
+    return optimize
+
+
+@pytest.mark.parametrize(
+    ("asked", "ideas", "done", "kept", "ended"),
+    [
+        (None, 9, 1, 1, "all rounds were used"),
+        (2, 9, 2, 2, "all rounds were used"),
+        (3, 2, 3, 2, "round 3 changed nothing"),
+        (3, 0, 1, 0, "round 1 changed nothing"),
+        (5, 9, 3, 3, "the plan has agents for 3"),
+        (0, 9, 0, 0, "none was asked for"),
+    ],
+)
+async def test_rounds_of_optimisation_go_on_while_they_help_and_never_past_their_number(
+    build: Any, asked: int | None, ideas: int, done: int, kept: int, ended: str
+) -> None:
+    more = "" if asked is None else f"meta: {{optimization_rounds: {asked}}}"
+    made = await build(BETTERING, builder=lambda w, c: file(FIXED), optimizer=stepwise(ideas), more=more)
+    assert made.state == "passed"
+    assert made.report["optimization"] == {
+        "asked": 1 if asked is None else asked,
+        "done": done,
+        "kept": kept,
+        "ended": ended,
+    }
+    assert [row["figure"] for row in made.report["gates"]] == ["good" + "+" * kept] * 2
+    assert len([name for name in made.added if name.endswith("/optimizer/1")]) == done
+    states = {row["path"]: row["state"] for row in made.report["nodes"]}
+    assert asked is None or states["meta.optimization_rounds"] == "applied"
+
+
+async def test_a_round_that_makes_nothing_better_is_not_kept(build: Any) -> None:
+    def optimize(work: Work, code: bytes) -> Outcome:
+        return improved(code + b"+") if b"+" not in code else replace(improved(code + b"-", 1, 1))
+
+    more = "constraints: {optimization_rounds: 3}"
+    made = await build(BETTERING, builder=lambda w, c: file(FIXED), optimizer=optimize, more=more)
+    assert made.state == "passed"
+    assert [row["figure"] for row in made.report["gates"]] == ["good+", "good+"]
+    assert (
+        made.report["optimization"]["ended"]
+        == "round 2 made nothing better that is measured, so it is not kept"
+    )
+    assert (made.report["optimization"]["done"], made.report["optimization"]["kept"]) == (2, 1)
+    (told,) = made.said("verification-round")
+    assert told.startswith(
+        "Round 3 of verification found nothing better that gate-tests/confirm/2/optimizer/1"
+    )
+    (code,) = [row for row in made.report["files"] if row["path"] == "app/x.py"]
+    assert code["producer"] == "code"
+
+
+async def test_a_later_round_that_fails_a_check_leaves_the_one_before_it(build: Any) -> None:
+    def optimize(work: Work, code: bytes) -> Outcome:
+        return improved(BETTER if code == FIXED else WORSE)
+
+    more = "constraints: {optimization_rounds: 3}"
+    made = await build(BETTERING, builder=lambda w, c: file(FIXED), optimizer=optimize, more=more)
+    assert (made.state, [row["figure"] for row in made.report["gates"]]) == ("passed", ["best", "best"])
+    assert made.report["optimization"] == {
+        "asked": 3,
+        "done": 2,
+        "kept": 1,
+        "ended": "round 2 made a check fail, so it is not kept",
+    }
+
+
+async def test_rounds_come_after_what_the_debugger_mended(build: Any) -> None:
+    made = await build(
+        f"{FAILING}, {BETTERING}",
+        debugger=lambda w, c: file(FIXED if c == WORSE else WORSE),
+        optimizer=stepwise(9),
+        more="constraints: {optimization_rounds: 3}",
+    )
+    assert made.state == "passed"
+    assert made.report["optimization"]["kept"] == 3, (
+        "two corrections and three rounds nest as deep as a build may"
+    )
+
+
+async def test_rounds_that_do_not_fit_are_told(build: Any) -> None:
+    more = "constraints: {optimization_rounds: 3}"
+    made = await build(BETTERING, cap=12, builder=lambda w, c: file(FIXED), optimizer=stepwise(9), more=more)
+    assert (made.report["optimization"]["done"], made.report["optimization"]["ended"]) == (
+        2,
+        "the plan has agents for 2",
+    )
+    said = [row["text"] for row in made.report["assumptions"]]
+    assert any(text.startswith("optimization_rounds: 3 were asked for, 2 are possible") for text in said)
+
+
+async def test_without_an_optimizer_the_rounds_are_reported_as_not_done(build: Any) -> None:
+    more = "constraints: {optimization_rounds: 3}"
+    made = await build("", builder=lambda w, c: file(FIXED), more=more)
+    assert made.report["optimization"]["ended"] == "no behaviour on_success asks for an optimizer"
+    states = {row["path"]: row["state"] for row in made.report["nodes"]}
+    assert states["constraints.optimization_rounds"] == "not understood"
 
 
 async def test_checks_of_what_nothing_changed_are_remembered(build: Any) -> None:
