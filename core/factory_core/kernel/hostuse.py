@@ -11,7 +11,7 @@ import structlog
 from factory_core.builds.ids import uuid7
 from factory_core.builds.journal import Journal
 from factory_core.builds.shares import owner_of
-from factory_core.sandbox.ledger import LEDGER, Ledger, Names, Taken
+from factory_core.sandbox.ledger import LEDGER, Ledger, Names, Taken, weigh
 
 __all__ = ["HostUse"]
 
@@ -28,9 +28,9 @@ class HostUse:
 
     async def turn(self) -> None:
         """Do it once. What could not be told is told the next time; an answer that was lost counts twice."""
-        busy = [names for names in self._ledger.busy() if _whose(names)]
-        if busy:
-            self._ledger.weigh(await self._shares.as_now(busy))
+        running = {names: group for names, group in self._ledger.running().items() if _whose(names)}
+        if running:
+            await asyncio.to_thread(weigh, running, await self._shares.as_now(running))
         taken = self._ledger.take()
         told: dict[tuple[UUID, str], Taken] = {}
         for names, each in taken.items():

@@ -10,7 +10,7 @@ from msgspec import Struct
 from factory_core.contracts.sandbox import HostShare
 from factory_core.sandbox.cgroups import ControlGroup
 
-__all__ = ["LEDGER", "Ledger", "Names", "Taken"]
+__all__ = ["LEDGER", "Ledger", "Names", "Taken", "weigh"]
 
 Names = tuple[str, ...]
 """Of the shares that a sandbox belongs to, outermost first."""
@@ -47,18 +47,9 @@ class Ledger:
             self._count(group)
             del self._live[group]
 
-    def busy(self) -> frozenset[Names]:
-        """Whose sandboxes run."""
-        return frozenset(live.names for live in self._live.values())
-
-    def weigh(self, shares: Mapping[Names, Sequence[HostShare]]) -> None:
-        """Set the shares of sandboxes that run anew."""
-        for group, live in self._live.items():
-            if live.names in shares:
-                with contextlib.suppress(
-                    OSError
-                ):  # it is ending, or the host refuses: the next to start tries it again
-                    group.weigh(shares[live.names])
+    def running(self) -> dict[Names, ControlGroup]:
+        """Whose sandboxes run, and the group of one of them: all of the same names lie in the same groups."""
+        return {live.names: group for group, live in self._live.items()}
 
     def take(self) -> dict[Names, Taken]:
         """What was taken since the last time, of those who took or hold anything. Where the host counts no processor time
@@ -87,6 +78,16 @@ class Ledger:
                 live.counted = used
                 return True
         return False
+
+
+def weigh(groups: Mapping[Names, ControlGroup], shares: Mapping[Names, Sequence[HostShare]]) -> None:
+    """Set the shares of sandboxes that run anew. It may take a while: the kernel makes room below a lowered limit first."""
+    for names, group in groups.items():
+        if names in shares:
+            with contextlib.suppress(
+                OSError
+            ):  # it is ending, or the host refuses: the next to start tries it again
+                group.weigh(shares[names])
 
 
 def _memory(group: ControlGroup) -> int:

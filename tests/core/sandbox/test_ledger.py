@@ -12,7 +12,7 @@ import pytest
 
 from factory_core.contracts.sandbox import HostShare
 from factory_core.sandbox import cgroups
-from factory_core.sandbox.ledger import Ledger
+from factory_core.sandbox.ledger import Ledger, weigh
 
 HELD = 32 << 20
 SPIN = f"held = bytearray({HELD})\nfor _ in range(5): sum(range(10**6))\nprint(flush=True)\ninput()"
@@ -59,7 +59,7 @@ def test_every_second_is_told_once(spinning: Callable[..., Any]) -> None:
     ledger = Ledger()
     group, end = spinning(shares("p"))
     ledger.enter(group, shares("p"))
-    assert ledger.busy() == {names("p")}
+    assert ledger.running() == {names("p"): group}
     first = ledger.take()[names("p")]
     assert first.seconds > 0
     assert first.memory > HELD
@@ -72,7 +72,7 @@ def test_every_second_is_told_once(spinning: Callable[..., Any]) -> None:
     rest = ledger.take()[names("p")]
     assert rest.memory == 0
     assert again.seconds + rest.seconds == pytest.approx(total)
-    assert (ledger.take(), ledger.busy()) == ({}, frozenset())
+    assert (ledger.take(), ledger.running()) == ({}, {})
 
 
 def test_projects_are_told_apart_and_who_has_no_share_is_not_told(spinning: Callable[..., Any]) -> None:
@@ -92,7 +92,7 @@ def test_a_group_that_is_gone_is_no_trouble(spinning: Callable[..., Any]) -> Non
     end()
     while not group.remove():
         pass
-    ledger.weigh({names("p"): shares("p")})
+    weigh(ledger.running(), {names("p"): shares("p")})
     ledger.leave(group)
     assert ledger.take() == {}
 
@@ -103,7 +103,8 @@ def test_a_weight_reaches_those_that_run(spinning: Callable[..., Any]) -> None:
     ledger.enter(spinning(shares("p"))[0], shares("p"))
     ledger.enter(spinning(shares("q"))[0], shares("q"))
     org, project = shares("p")
-    ledger.weigh({names("p"): (org, HostShare(name=project.name, weight=7, max_memory=1 << 30))})
+    changed = (org, HostShare(name=project.name, weight=7, max_memory=1 << 30))
+    weigh(ledger.running(), {names("p"): changed})
 
     def weight(whose: str) -> int:
         folder = cgroups.share_folder(place.cpu, shares(whose))
