@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import msgspec
 from msgspec import Struct
+from msgspec.structs import replace
 
 from factory_core.builds.knowledge import BuildKnowledge
 from factory_core.builds.record import TaskRecord
@@ -18,10 +19,11 @@ from factory_core.builds.rounds import (
     VERIFY,
     Round,
     better,
+    is_check,
     rounds_promised,
 )
 from factory_core.builds.schemas import Assignment
-from factory_core.contracts.agent import FindingLevel, Spawn
+from factory_core.contracts.agent import AGAIN, FindingLevel, Spawn
 from factory_core.planning import TRIES, army_of, integrating_task, switched_on, verifying_tasks
 from factory_core.planning.slugs import words
 
@@ -71,7 +73,11 @@ def react(
         return Reaction(spawn=_recover(assignment, record) if "on_failure" in promised else ())
     if closed is not None:
         return Reaction(spawn=(*audit, *_next_round(known, assignment, [*beside, record], fixed)), halt=halt)
-    if "on_integration" in promised and assignment.task == integrating_task(known.plan.tasks, known.template):
+    again = _recheck(known, assignment, record) if "on_failure" in promised else ()
+    if again:
+        return Reaction(spawn=(*audit, *again), halt=halt)
+    first, _, _ = assignment.task.partition(f"/{RETRY}/")
+    if "on_integration" in promised and first == integrating_task(known.plan.tasks, known.template):
         return Reaction(spawn=_army(known, assignment), halt=halt)
     return Reaction(spawn=audit, halt=halt)
 
@@ -113,16 +119,28 @@ def _recover(assignment: Assignment, record: TaskRecord) -> tuple[Spawn, ...]:
     if tries >= TRIES or f"/{DEBUGGER}/" in assignment.task:
         return ()
     failures = _failures(record) or [_Failure(task=assignment.task, said=record.failure[:LONGEST_DETAIL])]
-    return (
-        _debugger(failures),
-        Spawn(
-            behaviour=RETRY,
-            n=1,
-            agent=assignment.agent,
-            title=f"Try again: {assignment.title}",
-            params=assignment.params,
-            after=(f"{DEBUGGER}/1",),
-        ),
+    return (_debugger(failures), _retry(assignment, assignment.params))
+
+
+def _recheck(known: BuildKnowledge, assignment: Assignment, record: TaskRecord) -> tuple[Spawn, ...]:
+    """A gate is red that is no check of a round, such as a mesh's: the debugger corrects, and it is asked once more."""
+    failures = _failures(record)
+    tries = assignment.task.count(f"/{RETRY}/")
+    if not failures or tries >= TRIES or is_check(assignment.task, known):
+        return ()
+    # Optional, so that the checks run also when there is no correction: the gate that stays red fails the build.
+    retry = _retry(assignment, {**assignment.params, AGAIN: str(tries + 1)})
+    return (replace(_debugger(failures), optional=True), replace(retry, optional=True))
+
+
+def _retry(assignment: Assignment, params: dict[str, str]) -> Spawn:
+    return Spawn(
+        behaviour=RETRY,
+        n=1,
+        agent=assignment.agent,
+        title=f"Try again: {assignment.title}",
+        params=params,
+        after=(f"{DEBUGGER}/1",),
     )
 
 

@@ -26,6 +26,7 @@ __all__ = [
     "Round",
     "Verified",
     "better",
+    "is_check",
     "planned_check",
     "round_of",
     "rounds_promised",
@@ -110,6 +111,11 @@ def planned_check(task: str, known: BuildKnowledge) -> str:
             if found and number.isdecimal() and 0 < int(number) <= len(planned):
                 return planned[int(number) - 1]
     return task
+
+
+def is_check(task: str, known: BuildKnowledge) -> bool:
+    """Whether the task verifies in one of the rounds, whatever it does if tried again."""
+    return planned_check(task, known) in verifying_tasks(known.plan.tasks, known.template)
 
 
 def settle_rounds(
@@ -204,6 +210,15 @@ def settle_merges(
             failed = _failures([records[task]]) if task in records else []
             said = f"The track {track.name} was not merged at first: {'; '.join(failed) or 'it failed'}."
             findings.append(Finding(level=FindingLevel.INFO, code="merge-tried-again", message=said))
+    own = {track.merge for track in known.plan.tracks}
+    for task in (each.id for each in known.plan.tasks if each.id not in own):
+        *earlier, _ = tries_of(task, names)
+        for tried in earlier:
+            failed = _failures([records[tried]]) if tried in records else []
+            if failed:  # what was red at first is told, and what was made of it then does not count
+                dropped.add(tried)
+                said = f"{tried} was red: {'; '.join(failed)}. It was asked again after a correction."
+                findings.append(Finding(level=FindingLevel.INFO, code="checked-again", message=said))
     return Verified(dropped=frozenset(dropped), findings=tuple(findings))
 
 

@@ -14,6 +14,7 @@ from factory_core.contracts.sandbox import Limits, SandboxResult
 from factory_core.contracts.template import TemplatePackage
 
 __all__ = [
+    "AGAIN",
     "Agent",
     "Board",
     "CaseResult",
@@ -87,6 +88,10 @@ class Posted(Struct, frozen=True, kw_only=True):
     """Who wrote it."""
     won: bool = True
     """Whether the change that was asked for was made."""
+
+
+AGAIN = "again"
+"""The parameter of a task that is asked once more after the debugger: which time it is, from 1."""
 
 
 class Spawn(Struct, frozen=True, kw_only=True):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import re
 from collections.abc import Callable, Iterable, Sequence
 
@@ -34,6 +35,7 @@ KNOWN_IMPORTS = {
 }
 WEAK_HASH = re.compile(r"(hashlib\.(?:md5|sha1)\((?:[^()]|\([^()]*\))*)\)")
 UNSAFE_YAML = re.compile(r"\byaml\.load\(([^(),]+)(?:,\s*(?:Loader=)?yaml\.(?:Unsafe|Full)?Loader)?\)")
+NO_SUCH_NAME = re.compile(r"[\w.]+ has no (\w+)")
 FUTURE = "from __future__ import annotations\n"
 
 
@@ -53,7 +55,7 @@ class Debugger:
     """Corrects the generated files, or names a failure whose cause may be gone when it is tried again."""
 
     name = "debugger"
-    version = "1"
+    version = "2"
 
     async def run(self, work: Work, tools: Tools) -> Outcome:
         """The corrected files. A verdict when no known class of failure fits: trying again would change nothing."""
@@ -124,10 +126,68 @@ def _rewritten(
     return made
 
 
+def _misplaced(failures: Sequence[Failure], files: dict[str, str]) -> dict[str, str]:
+    """A name taken from a module that has it not, when one other module has it."""
+    made: dict[str, str] = {}
+    for code, path, line, message in (finding for each in failures for finding in each.findings):
+        said = NO_SUCH_NAME.fullmatch(message) if code == "interface" else None
+        owners = [other for other, text in files.items() if said and said[1] in _top_names(text)]
+        if said and len(owners) == 1 and path in files:
+            owner = owners[0].removesuffix(".py").removesuffix("/__init__").replace("/", ".")
+            text = _taken_from(made.get(path, files[path]), line, said[1], owner)
+            made |= {path: text} if text else {}
+    return made
+
+
+def _top_names(text: str) -> frozenset[str]:
+    """Classes, functions and names that a file defines at its top; none for what is no Python."""
+    try:
+        tree = ast.parse(text)
+    except (SyntaxError, ValueError):
+        return frozenset()
+    named = {
+        node.name
+        for node in tree.body
+        if isinstance(node, ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef)
+    }
+    assigned = (node.targets for node in tree.body if isinstance(node, ast.Assign))
+    return frozenset(named | {one.id for targets in assigned for one in targets if isinstance(one, ast.Name)})
+
+
+def _taken_from(text: str, line: int, name: str, owner: str) -> str:
+    """The file with this name imported from its owner; lines stay in number, as other findings count them. Empty: no such
+    import begins there."""
+    for node in ast.walk(ast.parse(text)):
+        if (
+            isinstance(node, ast.ImportFrom)
+            and node.lineno == line
+            and any(each.name == name for each in node.names)
+        ):
+            rest = [each for each in node.names if each.name != name]
+            own = [each for each in node.names if each.name == name]
+            parts = [ast.ImportFrom(owner, own, 0)] + (
+                [ast.ImportFrom(node.module, rest, node.level)] if rest else []
+            )
+            return _put(text, node, "; ".join(map(ast.unparse, parts)))
+    return ""
+
+
+def _put(text: str, node: ast.stmt, by: str) -> str:
+    """The text with one statement replaced, as many lines long as before. The parser counts columns in bytes."""
+    raw = text.encode()
+    starts = [0]
+    for line in raw.splitlines(keepends=True):
+        starts.append(starts[-1] + len(line))
+    last, column = node.end_lineno or node.lineno, node.end_col_offset or 0
+    before, after = raw[: starts[node.lineno - 1] + node.col_offset], raw[starts[last - 1] + column :]
+    return (before + by.encode() + b"\n" * (last - node.lineno) + after).decode()
+
+
 CORRECTIONS: dict[str, Correction] = {
     "missing import": _import_known,
     "weak hash": _weak_hash,
     "unsafe YAML": _unsafe_yaml,
+    "a name of another module": _misplaced,
 }
 """Known classes of failures, each with what corrects it."""
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from msgspec.structs import replace
 
 from factory_core.contracts.plan import BARRIER, Arrangement, Draft, PlannedTask, Region
@@ -12,6 +14,8 @@ ROUNDS = 2
 """Ask, answer. What is still open then goes to the moderator."""
 MOST_PEERS = 6
 FEWEST_PEERS = 2
+AFTER_RED = 4
+"""Agents left for a verdict that is red: twice a debugger and the moderator once more."""
 SECONDS = 0.05
 
 
@@ -23,23 +27,32 @@ class NeuralMesh:
 
     def arrange(self, draft: Draft, region: Region) -> Arrangement:
         """The rounds stand after the region's integration (or its last task) and before the delivery."""
-        peers = min(MOST_PEERS, max(FEWEST_PEERS, len(draft.blueprint.entities)), (draft.spare - 1) // ROUNDS)
+        kept = AFTER_RED if "on_failure" in draft.blueprint.behaviours else 0
+        spare = draft.spare - 1 - kept
+        peers = min(MOST_PEERS, max(FEWEST_PEERS, len(draft.blueprint.entities)), spare // ROUNDS)
         anchor = _anchor(draft, region)
         if peers < FEWEST_PEERS or anchor is None:
             said = f"Neural mesh: max_agents leaves {draft.spare} agents more, too few to talk; no messages are exchanged."
             return Arrangement(tasks=draft.tasks, said=(said,))
         rounds, last = _rounds(peers, anchor)
-        closing = tuple(
-            replace(task, after=(*task.after, *(new.id for new in rounds if new.agent != BARRIER)))
-            if task.always
-            else task
-            for task in draft.tasks
-        )
+        tasks: list[PlannedTask] = []
+        for task in draft.tasks:
+            if task.always:
+                task = _behind(task, (new.id for new in rounds if new.agent != BARRIER))
+            elif anchor.id in task.after:  # what is corrected after a red verdict is checked, too
+                task = _behind(task, (last.id,))
+            tasks.append(task)
+            if task.id == anchor.id:
+                tasks += rounds
         said = (
             f"Neural mesh: {peers} peers exchange what their files offer and need in {ROUNDS} rounds after {anchor.id}; "
             f"{last.id} is a gate."
         )
-        return Arrangement(tasks=(*closing, *rounds), said=(said,))
+        return Arrangement(tasks=tuple(tasks), said=(said,))
+
+
+def _behind(task: PlannedTask, names: Iterable[str]) -> PlannedTask:
+    return replace(task, after=tuple(dict.fromkeys((*task.after, *names))))
 
 
 def _anchor(draft: Draft, region: Region) -> PlannedTask | None:

@@ -8,7 +8,16 @@ from collections.abc import Iterable, Mapping, Sequence
 import msgspec
 from msgspec import Struct
 
-from factory_core.contracts.agent import Finding, FindingLevel, GateResult, Message, Outcome, Tools, Work
+from factory_core.contracts.agent import (
+    AGAIN,
+    Finding,
+    FindingLevel,
+    GateResult,
+    Message,
+    Outcome,
+    Tools,
+    Work,
+)
 from factory_core.contracts.files import FileRef
 
 __all__ = ["Moderator", "Peer"]
@@ -53,14 +62,15 @@ class Peer:
 
 
 class Moderator:
-    """Makes a gate of the answers."""
+    """Makes a gate of the answers. Asked again after a correction it asks and answers by itself: the peers have spoken."""
 
     name = "moderator"
-    version = "1"
+    version = "2"
 
     async def run(self, work: Work, tools: Tools) -> Outcome:
         """Failed for a name that somebody imports and nobody has."""
-        told = [msgspec.json.decode(message.body, type=_Open) for message in work.mail]
+        mail = await _alone(work.inputs, tools) if AGAIN in work.params else work.mail
+        told = [msgspec.json.decode(message.body, type=_Open) for message in mail]
         asked = sum(each.asked for each in told)
         missing = sorted(need for each in told for need in each.missing)
         await tools.log(f"{asked} names asked for, {len(missing)} missing")
@@ -83,6 +93,14 @@ class Moderator:
             paths=tuple(dict.fromkeys(each.path for each in findings)),
         )
         return Outcome(gates=(gate,), findings=findings)
+
+
+async def _alone(inputs: Iterable[FileRef], tools: Tools) -> tuple[Message, ...]:
+    """What peers would tell of the files as they are now."""
+    sources = _sources(inputs)
+    owners = {_module(ref.path): 1 for ref in sources}
+    trees = {ref.path: await _tree(ref, tools) for ref in sources}
+    return _answers(trees, owners, _questions(trees, owners))
 
 
 def _sources(inputs: Iterable[FileRef]) -> list[FileRef]:

@@ -106,6 +106,40 @@ async def test_a_known_weakness_is_corrected(tmp_path: Path, code: str, line: st
     )
 
 
+async def test_a_name_is_taken_from_the_module_that_has_it(tmp_path: Path) -> None:
+    files = {
+        "app/models.py": "class Card: ...\n",
+        "app/rules.py": "def check() -> None: ...\n",
+        "app/routes.py": "from app.models import (\n    Card,\n    check,\n)\n\nUSED = (Card, check)\n",
+    }
+    findings = [("interface", "app/routes.py", 1, "app.models has no check")]
+    outcome = await debugged(tmp_path, files, gate="interfaces", findings=findings)
+    assert text(outcome) == {
+        "app/routes.py": "from app.models import Card\nfrom app.rules import check\n\nUSED = (Card, check)\n"
+    }
+
+
+async def test_two_names_of_one_import_are_taken_from_two_modules(tmp_path: Path) -> None:
+    files = {
+        "app/models.py": "class Card: ...\n",
+        "app/a.py": "def one() -> None: ...\n",
+        "app/b.py": "TWO = 2\n",
+        "app/routes.py": '"""Ä."""\n\nfrom .models import one, Card, TWO\n\nUSED = (one, Card, TWO)\n',
+    }
+    findings = [("interface", "app/routes.py", 3, f"app.models has no {name}") for name in ("one", "TWO")]
+    made = text(await debugged(tmp_path, files, gate="interfaces", findings=findings))["app/routes.py"]
+    lines = {line for line in made.splitlines() if "import" in line}
+    assert lines == {"from app.a import one", "from app.b import TWO", "from .models import Card"}
+
+
+async def test_a_name_that_two_modules_have_is_not_guessed(tmp_path: Path) -> None:
+    files = {f"app/{name}.py": "def check() -> None: ...\n" for name in ("a", "b")}
+    files["app/routes.py"] = "from app.models import check\n"
+    findings = [("interface", "app/routes.py", 1, "app.models has no check")]
+    outcome = await debugged(tmp_path, files, gate="interfaces", said="0 of 1 names", findings=findings)
+    assert outcome.failure == "No known correction fits: interfaces: 0 of 1 names"
+
+
 async def test_untidy_code_is_tidied(tmp_path: Path) -> None:
     outcome = await debugged(
         tmp_path, {"app/a.py": "import os\nx  =  1\n"}, gate="format+lint", said="2 faults"

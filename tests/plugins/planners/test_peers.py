@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from msgspec.structs import replace
 
-from factory_core.contracts.agent import GateResult, Message, Outcome, Work
+from factory_core.contracts.agent import AGAIN, GateResult, Message, Outcome, Work
 from factory_core.contracts.blueprint import Blueprint, Project
 from factory_core.contracts.files import FileRef
 from factory_core.contracts.template import Manifest, TemplatePackage, ToolchainSpec
@@ -78,3 +78,22 @@ async def test_a_file_that_is_no_python_is_another_gate_s_concern() -> None:
 async def test_nobody_answers_who_was_not_asked() -> None:
     gate, _, letters = await talk({"a.py": "import os\n", "b.py": "import re\n"})
     assert (letters, gate.figure) == ([], "0 of 0 names")
+
+
+@pytest.mark.parametrize("changed", [{}, {"app/routes.py": "from app.models import Cart\n"}])
+async def test_asked_again_the_moderator_judges_the_files_as_they_are_by_itself(
+    changed: dict[str, str],
+) -> None:
+    files = {**FILES, **changed}
+    gate, outcome, _ = await talk(files)
+    digests = {path: hashlib.sha256(f"{path}{text}".encode()).hexdigest() for path, text in files.items()}
+    refs = tuple(
+        FileRef(path=path, digest=digest, size=1, producer="x") for path, digest in sorted(digests.items())
+    )
+    blueprint = Blueprint(project=Project(name="P", slug="p"))
+    work = Work(task="t", params={AGAIN: "1"}, blueprint=blueprint, template=TEMPLATE, inputs=refs)
+    alone = await Moderator().run(
+        work, BenchTools({digests[path]: text.encode() for path, text in files.items()})
+    )
+    assert alone.gates[0] == gate
+    assert alone.findings == outcome.findings

@@ -61,6 +61,7 @@ def build(desk: Any, tmp_path: Path) -> Callable[..., Awaitable[Any]]:
         twice: str = "",
         more: str = "",
         late: tuple[str, float] = ("", 0.0),
+        planner: Any = None,
         **acts: Any,
     ) -> Any:
         storage = LocalStorage(tmp_path)
@@ -80,7 +81,7 @@ def build(desk: Any, tmp_path: Path) -> Callable[..., Awaitable[Any]]:
         workshop = Workshop(
             agents=agents,
             templates={"t": template},
-            planner=HierarchicalPlanner(),
+            planner=planner or HierarchicalPlanner(),
             delivery=Delivery(desk.journal, blobs, storage, {}),
             workspaces=Workspaces(tmp_path),
             make_tools=lend,
