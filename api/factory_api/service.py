@@ -76,7 +76,7 @@ class BuildDesk:
 
     async def tasks(self, build: UUID) -> tuple[TaskRow, ...]:
         """Its tasks, in the order of the plan."""
-        return await self._journal.tasks(self._organisation, build)
+        return await self._service.tasks(self._organisation, build)
 
     async def attempts(self, build: UUID) -> tuple[AttemptRow, ...]:
         """Every try of its tasks. Raises BuildMissing."""

@@ -105,6 +105,8 @@ class KernelSettings(Struct, frozen=True, kw_only=True):
     """How long embedded servers go on when nobody needs them."""
     archive_after_days: Annotated[float, Meta(ge=0, le=36_500)] = 7.0
     """When the events of a build that has ended move from tables to a file in the storage; 0 = never."""
+    pack_after_days: Annotated[float, Meta(ge=0, le=36_500)] = 30.0
+    """When its tasks, edges, boards and letters follow, once its events have moved; 0 = never."""
     memo_days: Annotated[float, Meta(ge=0, le=36_500)] = 90.0
     """How long results are kept for equal work to reuse; 0 = for ever."""
     crash_point: str = ""

@@ -15,6 +15,7 @@ from msgspec import Struct
 
 from factory_core.builds.errors import (
     BuildMissing,
+    BuildPacked,
     BuildUnready,
     IdempotencyConflict,
     QueueFull,
@@ -127,6 +128,8 @@ def _refuse(build: UUID, verdict: str, state: str, what: str) -> None:
             )
         case "full":
             raise QueueFull(int(state))
+        case "packed":
+            raise BuildPacked(build)
         case "refused":
             raise BuildUnready(build, BuildState(state), what)
         case _:

@@ -5,10 +5,13 @@ from __future__ import annotations
 import os
 from typing import Literal, get_args
 
-__all__ = ["POINTS", "CrashPoints", "Point"]
+__all__ = ["POINTS", "UPKEEP_POINTS", "CrashPoints", "Point", "UpkeepPoint"]
 
 Point = Literal["after_claim", "before_blob", "after_blob", "before_commit", "after_commit", "before_publish"]
 POINTS: tuple[Point, ...] = get_args(Point)
+UpkeepPoint = Literal["rows_stored", "rows_moved"]
+"""The rows of a build are in a file and still in the tables; they are gone from the tables."""
+UPKEEP_POINTS: tuple[UpkeepPoint, ...] = get_args(UpkeepPoint)
 
 
 class CrashPoints:
@@ -18,12 +21,13 @@ class CrashPoints:
 
     def __init__(self, armed: str = "") -> None:
         name, _, count = armed.partition(":")
-        if name and name not in POINTS:
-            raise ValueError(f"There is no crash point {name!r}; there are {', '.join(POINTS)}.")
+        known = (*POINTS, *UPKEEP_POINTS)
+        if name and name not in known:
+            raise ValueError(f"There is no crash point {name!r}; there are {', '.join(known)}.")
         self._name = name
         self._left = int(count or 1)
 
-    def reach(self, point: Point) -> None:
+    def reach(self, point: Point | UpkeepPoint) -> None:
         """Pass the point, or die there."""
         if point != self._name:
             return

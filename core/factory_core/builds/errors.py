@@ -11,6 +11,7 @@ __all__ = [
     "BudgetTooSmall",
     "BuildEnded",
     "BuildMissing",
+    "BuildPacked",
     "BuildUnready",
     "IdempotencyConflict",
     "OrganisationMissing",
@@ -81,6 +82,18 @@ class BuildUnready(FactoryError):
         self.state = state
         step = _NEXT_STEPS.get(state, "Look at it again.")
         super().__init__(f"Build {build} is {state.value} and cannot be {what}. {step}")
+
+
+class BuildPacked(FactoryError):
+    """A build whose rows are in a file. ``BuildService`` brings them back and asks again; nobody else sees this."""
+
+    status = 409
+
+    def __init__(self, build: UUID) -> None:
+        self.build = build
+        super().__init__(
+            f"The rows of build {build} are in a file of the storage. Run it again with the build service."
+        )
 
 
 class TaskMissing(FactoryError):

@@ -8,12 +8,13 @@ Works behind PgBouncer in transaction mode when the connection has ``statement_c
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Iterable, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, nullcontext
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 import msgspec
 
+from factory_core.builds.answers import turn_of
 from factory_core.builds.boards import Boards
 from factory_core.builds.control import Control
 from factory_core.builds.errors import BuildMissing, IdempotencyConflict, OrganisationMissing, QueueFull
@@ -186,7 +187,7 @@ class Journal:
             per,
             keep,
         )
-        return _turn(rows)
+        return turn_of(rows)
 
     async def tend(self, ttl: float) -> frozenset[UUID]:
         """Reap a silent worker, fire timers, end what is overdue: the builds in which anything moved."""
@@ -261,6 +262,11 @@ class Journal:
                 after,
             )
 
+    async def packed(self, org: UUID, build: UUID) -> Any:
+        """The file with the rows of a build that ended long ago: key and digest; or None."""
+        async with self._tenant(org) as connection:
+            return await connection.fetchrow("select key, digest from packed where build_id = $1", build)
+
     async def results(
         self, org: UUID, build: UUID, tasks: Sequence[str] | None = None
     ) -> tuple[ResultRow, ...]:
@@ -316,6 +322,17 @@ class Journal:
         )
 
     @asynccontextmanager
+    async def at_once(self) -> AsyncGenerator[tuple[Journal, Connection]]:
+        """A journal whose writes are one transaction, and its connection."""
+        acquire: Any = getattr(self._source, "acquire", None)
+        opened: Any
+        async with (
+            acquire() if acquire is not None else nullcontext(self._source) as opened,
+            opened.transaction(),
+        ):
+            yield Journal(opened), opened
+
+    @asynccontextmanager
     async def _tenant(self, org: UUID) -> AsyncGenerator[Connection]:
         """A transaction that sees the organisation's rows and no others."""
         acquire: Any = getattr(self._source, "acquire", None)
@@ -346,42 +363,3 @@ def _as(kind: type[Any], row: Any, *documents: str) -> Any:
     for name in documents:
         fields[name] = msgspec.json.decode(fields[name])
     return msgspec.convert(fields, kind, strict=False)
-
-
-def _turn(rows: Sequence[Any]) -> Turn:
-    seqs: tuple[int | None, ...] = ()
-    started: list[Assignment] = []
-    revoked: list[Key] = []
-    more, known = False, True
-    for row in rows:
-        match row[0]:
-            case b"s":
-                started.append(_assignment(row))
-            case b"a":
-                seqs = tuple(row[1])
-            case b"r":
-                revoked.append((row[2], row[3], row[4]))
-            case b"m":
-                more = True
-            case _:
-                known = False
-    return Turn(seqs=seqs, started=tuple(started), revoked=tuple(revoked), more=more, known=known)
-
-
-def _assignment(row: Any) -> Assignment:
-    return Assignment(
-        build=row[2],
-        task=row[3],
-        fence=row[4],
-        org=row[5],
-        agent=row[6],
-        title=row[7],
-        team=row[8],
-        phase=row[9],
-        scope=row[10],
-        params=msgspec.json.decode(row[11]),
-        tries=row[12],
-        deadline_at=row[13],
-        spec_digest=row[14],
-        afresh=row[15],
-    )

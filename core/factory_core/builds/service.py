@@ -32,6 +32,7 @@ from factory_core.builds.knowledge import BuildKnowledge, ancestors
 from factory_core.builds.orders import ArtifactMissing, BuildOrder, Fork, ForkUnfit, SpecRejected, Started
 from factory_core.builds.record import TaskRecord
 from factory_core.builds.runner import PLAN_TASK, BlobStore, pick_template
+from factory_core.builds.shelf import Shelf
 from factory_core.builds.wake import Reminds
 from factory_core.contracts.agent import Agent
 from factory_core.contracts.blueprint import Blueprint
@@ -71,6 +72,7 @@ class BuildService:
         self._blobs = blobs
         self._storage = storage
         self._history = History(journal, storage)
+        self._shelf = Shelf(journal, storage)
         self._templates = templates
         self._planner = planner
         self._queue = queue
@@ -139,7 +141,7 @@ class BuildService:
 
     async def tasks(self, org: UUID, build: UUID) -> tuple[TaskRow, ...]:
         """The tasks in the plan's order."""
-        return await self._journal.tasks(org, build)
+        return await self._shelf.tasks(org, build)
 
     async def events(self, org: UUID, build: UUID, *, after: int = 0, limit: int = 1000) -> tuple[Event, ...]:
         """Events ``after + 1`` and on, archived or not. Raises ArchiveDamaged."""
@@ -157,7 +159,7 @@ class BuildService:
 
     async def artifacts(self, org: UUID, build: UUID) -> dict[str, ArtifactRef]:
         """What the build hands out by now: ``report.json``, ``report.md`` and, when it passed, ``zip`` and ``tar.gz``."""
-        for row in await self._journal.results(org, build):
+        for row in await self._shelf.results(org, build):
             if row.agent == DELIVERY_AGENT:  # no other agent may say what is handed out
                 found = TaskRecord.of_row(row.id, row.result).data.get("artifacts", {})
                 return msgspec.convert(found, dict[str, ArtifactRef])
@@ -180,20 +182,20 @@ class BuildService:
         report = (await self.artifacts(org, build)).get("report.json")
         return View(
             row=row,
-            tasks=await self._journal.tasks(org, build),
-            results=await self._journal.results(org, build),
+            tasks=await self._shelf.tasks(org, build),
+            results=await self._shelf.results(org, build),
             report=msgspec.json.decode(await self._storage.get(report.key)) if report is not None else {},
         )
 
     async def failures(self, org: UUID, build: UUID) -> tuple[ResultRow, ...]:
         """The tasks that ended badly, first cause first."""
-        rows = await self._journal.results(org, build)
+        rows = await self._shelf.results(org, build)
         return tuple(row for row in rows if row.state in (TaskState.FAILED, TaskState.QUARANTINED))
 
     async def result(self, org: UUID, build: UUID, task: str) -> ResultRow:
         """What a task left so far. Raises BuildMissing, TaskMissing."""
         await self._journal.build(org, build)
-        for row in await self._journal.results(org, build, (task,)):
+        for row in await self._shelf.results(org, build, (task,)):
             return row
         raise TaskMissing(build, task)
 
@@ -215,14 +217,19 @@ class BuildService:
         """Let a halted build go on, or cancel it. False: that was the answer already.
 
         Raises BuildMissing, BuildUnready."""
-        decided = await self._journal.control.decide(org, build, approve=approve, by=by, note=note)
+        decided = await self._shelf.awake(
+            org, build, lambda control: control.decide(org, build, approve=approve, by=by, note=note)
+        )
         return await self._woken(build, decided)
 
     async def retry(self, org: UUID, build: UUID, *, tasks: Sequence[str] = (), by: str) -> bool:
         """Run tasks again with all that follows from them; without names all that did not end well. False: it is under way.
 
         Raises BuildMissing, TaskMissing, BuildUnready."""
-        return await self._woken(build, await self._journal.control.retry(org, build, tasks=tasks, by=by))
+        retried = await self._shelf.awake(
+            org, build, lambda control: control.retry(org, build, tasks=tasks, by=by)
+        )
+        return await self._woken(build, retried)
 
     async def fork(self, org: UUID, order: Fork, *, by: str) -> Submitted:
         """A build of its own from a task of one that has ended, or from another specification for one.
@@ -244,13 +251,13 @@ class BuildService:
             options=options,
             by=by,
         )
-        made = await self._journal.control.fork(asked)
+        made = await self._shelf.awake(org, order.source, lambda control: control.fork(asked))
         await self._woken(made.build, made.created)
         return made
 
     async def _planned_anew(self, org: UUID, order: Fork, options: dict[str, Any]) -> Submitted:
         """What is equal is answered from memory, task by task, as in any build."""
-        tasks = await self._journal.tasks(org, order.source)
+        tasks = await self._shelf.tasks(org, order.source)
         params = next(task.params for task in tasks if task.id == PLAN_TASK)
         started = await self.start(
             org,
@@ -316,7 +323,7 @@ class BuildService:
         return None, None
 
     async def _data(self, org: UUID, build: UUID, task: str) -> dict[str, Any]:
-        rows = await self._journal.results(org, build, (task,))
+        rows = await self._shelf.results(org, build, (task,))
         done = [row for row in rows if row.state is TaskState.DONE]
         return TaskRecord.of_row(task, done[0].result).data if done else {}
 

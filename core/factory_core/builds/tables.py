@@ -31,6 +31,7 @@ __all__ = [
     "MailRow",
     "Memo",
     "Organisation",
+    "Packed",
     "PastWorker",
     "ProjectShare",
     "QueuedJob",
@@ -84,6 +85,7 @@ class Build(Table, tablename="build"):
     project = Text()
     max_running = Integer(null=True)
     archived = Boolean(default=False)
+    packed = Boolean(default=False)
 
 
 class Task(Table, tablename="task"):
@@ -259,6 +261,15 @@ class Archive(Table, tablename="archive"):
     archived_at = Timestamptz()
 
 
+class Packed(Table, tablename="packed"):
+    build_id = UUID(primary_key=True)
+    org_id = UUID()
+    key = Text()
+    digest = Text()
+    size = BigInt()
+    packed_at = Timestamptz()
+
+
 TABLES: tuple[type[Table], ...] = (
     Organisation,
     Build,
@@ -276,4 +287,5 @@ TABLES: tuple[type[Table], ...] = (
     BoardEntry,
     MailRow,
     Archive,
+    Packed,
 )

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 import structlog
 
 from factory_core.builds.archive import Archivist
+from factory_core.builds.crashpoints import CrashPoints
+from factory_core.builds.packing import Packer
 from factory_core.contracts.storage import Storage
 from factory_core.settings import KernelSettings
 
@@ -22,23 +24,31 @@ _log = structlog.get_logger(__name__)
 
 
 class Upkeep:
-    """Sweeps away workspaces, archives finished builds and forgets what is too old, a bounded amount a turn.
+    """Sweeps away workspaces, archives and packs finished builds and forgets what is too old, a bounded amount a turn.
 
     Workspaces are swept here because builds end by cancel, by their deadline and on other hosts, too."""
 
     def __init__(
-        self, pool: Pool, storage: Storage, settings: KernelSettings, sweep: Callable[[], Awaitable[int]]
+        self,
+        pool: Pool,
+        storage: Storage,
+        settings: KernelSettings,
+        sweep: Callable[[], Awaitable[int]],
+        crash: CrashPoints | None = None,
     ) -> None:
         self._pool = pool
         self._sweep = sweep
         self._memo = settings.memo_days * DAY
         after = settings.archive_after_days
         self._archivist = Archivist(pool, storage, after_seconds=after * DAY) if after > 0 else None
+        rows = settings.pack_after_days
+        self._packer = Packer(pool, storage, after_seconds=rows * DAY, crash=crash) if rows > 0 else None
 
     async def turn(self) -> int:
         """Do some of it: how much. Safe beside other workers."""
         await self._sweep()
         moved = await self._archivist.turn() if self._archivist is not None else 0
+        moved += await self._packer.turn() if self._packer is not None else 0
         return moved + await self._pool.fetchval("select journal.forget($1)", self._memo)
 
     async def run(self, every: float = 60.0) -> None:

@@ -107,7 +107,11 @@ async def work(studio: Studio) -> None:
         beside = [
             asyncio.create_task(
                 Upkeep(
-                    database.pool, studio.storage(), settings, partial(workspaces.sweep, journal.running)
+                    database.pool,
+                    studio.storage(),
+                    settings,
+                    partial(workspaces.sweep, journal.running),
+                    crash,
                 ).run()
             ),
             asyncio.create_task(HostUse(journal).run()),

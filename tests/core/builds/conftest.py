@@ -27,6 +27,8 @@ from factory_core.builds.journal import (
     Report,
     Submission,
 )
+from factory_core.builds.packing import Packer
+from factory_core.builds.service import BuildService
 from factory_core.builds.shares import OrganisationShare
 from factory_core.testing.databases import DatabaseFactory, run_apart
 from factory_migrations.core.scripts import JOURNAL
@@ -262,15 +264,27 @@ def git(git: Callable[..., str]) -> Callable[..., str]:
 @pytest.fixture(scope="session")
 def model() -> ModuleType:
     """``journal_boards.py`` on top of what it imports; tests are no packages, so they are loaded by their paths."""
-    return [
-        _loaded(name) for name in ("journal_model", "journal_machine", "journal_control", "journal_boards")
-    ][-1]
+    return [_loaded(f"journal_{name}") for name in ("model", "packing", "machine", "control", "boards")][-1]
 
 
 @pytest.fixture(scope="session")
 def tracks() -> ModuleType:
     """``track_studio.py``."""
     return _loaded("track_studio")
+
+
+@pytest.fixture
+async def pool(journal_url: str) -> AsyncIterator[Any]:
+    """Connections to the test's journal."""
+    library: Any = asyncpg
+    async with library.create_pool(journal_url, min_size=1, max_size=6) as pool:
+        yield pool
+
+
+@pytest.fixture
+def old(desk: Any, noop: Callable[..., NewTask], pool: Any, tmp_path: Path) -> Any:
+    """``old_builds.py``: builds that ended long ago."""
+    return _loaded("old_builds").OldBuilds(desk, noop, pool, tmp_path)
 
 
 def _loaded(name: str) -> ModuleType:
@@ -287,3 +301,22 @@ def _loaded(name: str) -> ModuleType:
 def studio(desk: Any, tmp_path: Path, tracks: ModuleType) -> Any:
     """A studio in this process, whose template has tracks."""
     return tracks.Studio(desk, tmp_path / "home")
+
+
+@pytest.fixture
+def wire(old: Any) -> Any:
+    """The storage of the old builds."""
+    return old.wire
+
+
+@pytest.fixture
+def packer(pool: Any, wire: Any) -> Packer:
+    """Packs whatever has ended."""
+    return Packer(pool, wire, after_seconds=0.0)
+
+
+@pytest.fixture
+def packed_service(pool: Any, wire: Any) -> BuildService:
+    """Plans nothing, so it needs no planner."""
+    unused: Any = None
+    return BuildService(Journal(pool), unused, wire, {}, unused)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from hypothesis import strategies as st
@@ -10,7 +11,7 @@ from journal_machine import JournalMachine, check
 from journal_model import children
 
 from factory_core.builds.control import ForkOrder
-from factory_core.builds.errors import BuildUnready
+from factory_core.builds.errors import BuildPacked, BuildUnready
 from factory_core.builds.schemas import Completion, CompletionKind
 
 __all__ = ["ControlMachine", "JournalMachine", "check"]
@@ -37,6 +38,17 @@ class ControlMachine(JournalMachine):
             self.pause(key="z")
             report = self.report_of((self.keys["z"], "plan", 1), plans[2])
             self.take_turn(worker, int(ticks[0]) + 1, [report], plans[2:], 0, True)
+
+    def awake(self, build: Any, ask: Callable[[], Any]) -> Any:
+        """The call once more, after the rows of the build came back."""
+        if self.builds[build].packed is not None:
+            try:
+                self.run(ask())
+            except BuildPacked:
+                self.unpack(build)
+            else:
+                raise AssertionError("a packed build was run")
+        return ask()
 
     def verdict(self, call: Any) -> str:
         try:
@@ -70,7 +82,7 @@ class ControlMachine(JournalMachine):
     @precondition(lambda self: any(build.decided is not False for build in self.builds.values()))
     def decide(self, key: str, approve: bool) -> None:
         build = self.keys[key]
-        call = self.journal.control.decide(self.org, build, approve=approve)
+        call = self.awake(build, lambda: self.journal.control.decide(self.org, build, approve=approve))
         assert self.verdict(call) == self.builds[build].decide(approve)
 
     @rule(key=_keys, data=st.data())
@@ -78,7 +90,7 @@ class ControlMachine(JournalMachine):
     def retry(self, key: str, data: st.DataObject) -> None:
         build = self.keys[key]
         names = data.draw(st.none() | st.sampled_from(sorted(self.builds[build].tasks)).map(lambda x: [x]))
-        call = self.journal.control.retry(self.org, build, tasks=names or ())
+        call = self.awake(build, lambda: self.journal.control.retry(self.org, build, tasks=names or ()))
         assert self.verdict(call) == self.builds[build].retry(names, self.now)
 
     @rule(key=_keys, data=st.data())
@@ -88,7 +100,7 @@ class ControlMachine(JournalMachine):
         task = data.draw(st.sampled_from(sorted(self.builds[source].tasks)))
         order = ForkOrder(org=self.org, source=source, task=task, idem_key=f"fork {len(self.builds)}")
         try:
-            made = self.run(self.journal.control.fork(order, build=self.new_id()))
+            made = self.run(self.awake(source, lambda: self.journal.control.fork(order, build=self.new_id())))
         except BuildUnready:
             assert self.builds[source].open
             return

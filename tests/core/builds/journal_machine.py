@@ -16,14 +16,13 @@ from uuid import UUID
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 from journal_model import DEADLINE, DEPTH, ENDED, Build, children, completions
+from journal_packing import PackingMoves
 
 from factory_core.builds.schemas import Assignment, Completion, Report, Submission
 from factory_core.builds.shares import OrganisationShare
 
 TTL = 20.0
 TOLL = 0.1
-KEPT = {"build.halted", "build.decided", "build.retried"}
-"""Events that stay rows when the others move to a file."""
 CAPS = {"x": 5, "y": 50, "z": 5}
 """Agents a build may have: so few that the cap is met, so many that the depth is."""
 AT_ONCE = 7
@@ -33,7 +32,7 @@ CLOCK = """create or replace function factory_now() returns timestamptz language
 $$ select current_setting('test.now')::timestamptz $$"""
 
 
-class JournalMachine(RuleBasedStateMachine):
+class JournalMachine(PackingMoves, RuleBasedStateMachine):
     """``journal`` and ``run`` are set by the test: a journal over one connection, and how to await."""
 
     connection: Any
@@ -151,7 +150,7 @@ class JournalMachine(RuleBasedStateMachine):
         for report, completion, seq in zip(reports, done, turn.seqs, strict=True):
             build = self.builds[report.build]
             accepted = build.report(report.task, report.fence, completion, self.now)
-            accepted = accepted or before[report.key] == report.fence
+            accepted = (accepted or before[report.key] == report.fence) and build.packed is None
             assert accepted == (seq is not None), (report, seq)
             seen.add(report.build)
             if seq is not None:
@@ -206,27 +205,6 @@ class JournalMachine(RuleBasedStateMachine):
             build.tell("task.started", attempt.task, task.fence)
             self.given.append(attempt.key)
             self.at_work[attempt.key] = self.now
-
-    def events_of(self, build: Any) -> list[Any]:
-        """In order, those in files included."""
-        rows = self.run(self.connection.fetch("select * from event where build_id = $1", build))
-        filed = self.builds[build].filed
-        assert {row["seq"] for row in rows if row["seq"] in filed and row["kind"] not in KEPT} == set()
-        return [event for _, event in sorted({**filed, **{row["seq"]: row for row in rows}}.items())]
-
-    @rule(key=st.sampled_from("xyz"))
-    @precondition(lambda self: not all(build.open for build in self.builds.values()))
-    def archive(self, key: str) -> None:
-        identity = self.keys.get(key)
-        if identity is None:
-            return
-        build, events = self.builds[identity], self.events_of(identity)
-        first = max(build.filed, default=0) + 1
-        query = "select journal.archive($1, $2, $3, 'key', 'digest', 1)"
-        done = self.run(self.connection.fetchval(query, identity, first, len(events)))
-        assert done == (not build.open and len(build.filed) < len(events))
-        if done:
-            build.filed = {event["seq"]: event for event in events}
 
     @rule(seconds=st.sampled_from([1.0, 6.0, 6.0, 21.0, 61.0]))
     def wait(self, seconds: float) -> None:
@@ -297,7 +275,8 @@ class JournalMachine(RuleBasedStateMachine):
         assert (set(told["fired"]), set(told["expired"])) == moved
 
     def quarantined(self) -> list[tuple[Any, str]]:
-        tasks = [(b, name, t) for b, build in self.builds.items() for name, t in build.tasks.items()]
+        here = [(b, build) for b, build in self.builds.items() if build.packed is None]
+        tasks = [(b, name, t) for b, build in here for name, t in build.tasks.items()]
         return [(b, name) for b, name, t in tasks if t.state == "quarantined"]
 
     @rule(data=st.data())
@@ -321,8 +300,17 @@ class JournalMachine(RuleBasedStateMachine):
     def they_agree(self) -> None:
         if not getattr(self, "builds", None):
             return
-        tasks: dict[Any, dict[str, Any]] = {b: {} for b in self.builds}
+        tasks: dict[Any, dict[str, Any]] = {
+            b: {
+                row["id"]: row
+                for table, text in build.packed or ()
+                if table == "task"
+                for row in [json.loads(text)]
+            }
+            for b, build in self.builds.items()
+        }
         for row in self.run(self.connection.fetch("select * from task")):
+            assert self.builds[row["build_id"]].packed is None
             tasks[row["build_id"]][row["id"]] = row
         for row in self.run(self.connection.fetch("select * from build")):
             self.compare(row, self.builds[row["id"]], tasks[row["id"]], self.events_of(row["id"]))

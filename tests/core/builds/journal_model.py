@@ -72,6 +72,8 @@ class Build:
         """A halt hides a pause."""
         self.filed: dict[int, Any] = {}
         """Events that were moved to files, by their numbers."""
+        self.packed: list[tuple[str, str]] | None = None
+        """All other rows, once they were moved to a file."""
         self.decided: bool | None = None
         """The answer to the last halt."""
         self.finders: set[str] = set()
@@ -86,6 +88,10 @@ class Build:
     @property
     def open(self) -> bool:
         return self.state not in ("passed", "failed", "cancelled")
+
+    @property
+    def archived(self) -> bool:
+        return not self.open and len(self.filed) == sum(self.events.values())
 
     @property
     def held(self) -> bool:

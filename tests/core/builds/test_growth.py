@@ -12,6 +12,8 @@ import pytest
 from factory_core.builds.archive import Archivist, History
 from factory_core.builds.ids import uuid7
 from factory_core.builds.journal import Completion, NewTask
+from factory_core.builds.packing import Packer
+from factory_core.builds.shelf import Shelf
 from factory_plugin_storage.service import LocalStorage
 
 pytestmark = pytest.mark.anyio
@@ -74,12 +76,37 @@ async def test_events_of_finished_builds_make_room_for_new_ones(desk: Any, pool:
             assert await history.events(desk.org, build, limit=row.seq) == told[build]
 
 
+async def test_rows_of_old_builds_make_room_for_new_ones(desk: Any, pool: Any, tmp_path: Any) -> None:
+    storage, tables = LocalStorage(tmp_path), ("task", "edge")
+    archivist, packer = Archivist(pool, storage, after_seconds=0.0), Packer(pool, storage, after_seconds=0.0)
+    shelf = Shelf(desk.journal, storage)
+    builds = await finish(desk, BUILDS)
+    told = {build: await desk.journal.tasks(desk.org, build) for build in builds}
+    full = {table: await size_of(desk, table) for table in tables}
+    for _ in range(4):
+        assert await archivist.turn(most=BUILDS + 1) == BUILDS
+        assert await packer.turn(most=BUILDS + 1) == BUILDS
+        assert await desk.connection.fetchval("select count(*) from task") == 0
+        for table in tables:
+            assert await size_of(desk, table) <= 1.3 * full[table]
+        builds += await finish(desk, BUILDS)
+    for table in tables:
+        assert await size_of(desk, table) <= 1.3 * full[table]  # five times the builds in the space of one
+    files = [item.size async for item in storage.list("archives") if item.key.endswith(".rows")]
+    assert sum(files) < full["task"] / 2
+    for build in builds:
+        tasks = await shelf.tasks(desk.org, build)
+        assert len(tasks) == TASKS + 1
+        assert tasks == told.get(build, tasks)
+
+
 async def test_without_an_archive_they_do_not(desk: Any) -> None:
-    """Negative control of the test above."""
+    """Negative control of the tests above."""
     await finish(desk, BUILDS)
-    full = await size_of(desk, "event")
+    full = {table: await size_of(desk, table) for table in ("event", "task")}
     await finish(desk, 3 * BUILDS)
-    assert await size_of(desk, "event") > 3 * full
+    for table, size in full.items():
+        assert await size_of(desk, table) > 3 * size
 
 
 async def test_rows_that_each_step_updates_stay_on_their_pages(desk: Any) -> None:

@@ -2,7 +2,7 @@
 -- build's row first and may be called again when its answer was lost.
 --
 -- changed: it did something. same: all is as asked already. refused: the build is in a state (the one answered) in which
--- it cannot be done. No row: no such build of this organisation.
+-- it cannot be done. packed: what was decided is in a file. No row: no such build of this organisation.
 create type journal.verdict as (verdict text, state text);
 
 -- One fact about a build as a whole. The caller holds its lock.
@@ -93,15 +93,16 @@ language plpgsql as $$
 declare
     v_now timestamptz := factory_now();
     v_state text;
+    v_packed boolean;
     v_body jsonb := jsonb_build_object(
         'decision', case when p_approve then 'approved' else 'rejected' end, 'by', p_by, 'note', p_note);
 begin
-    select state into v_state from build where id = p_build and org_id = p_org for update;
+    select state, packed into v_state, v_packed from build where id = p_build and org_id = p_org for update;
     if not found then
         return;
     end if;
     if v_state <> 'halted' then
-        return query select case when v_body = (
+        return query select case when v_packed then 'packed' when v_body = (
             select body from event where build_id = p_build and kind in ('build.halted', 'build.decided')
             order by seq desc limit 1) then 'same' else 'refused' end, v_state;
         return;

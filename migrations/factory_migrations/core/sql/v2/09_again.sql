@@ -115,7 +115,8 @@ end $$;
 -- what ended badly can be retried. What is done and follows from none of these is not touched.
 --
 -- Verdicts beside changed, same and refused: missing (no such task: the one answered as state), done (a task that is done
--- in a build that is under way), full (the organisation has as much open as it may: state is journal.full's answer).
+-- in a build that is under way), full (the organisation has as much open as it may: state is journal.full's answer), packed
+-- (its rows are in a file and must come back first).
 create function journal.retry(p_org uuid, p_build uuid, p_tasks text[], p_by text) returns setof journal.verdict
 language plpgsql as $$
 declare
@@ -129,6 +130,10 @@ declare
 begin
     select * into v_build from build where id = p_build and org_id = p_org for update;
     if not found then
+        return;
+    end if;
+    if v_build.packed then
+        return query select 'packed', v_build.state;
         return;
     end if;
     select x into v_bad from unnest(p_tasks) x
@@ -197,7 +202,7 @@ end $$;
 -- everything else is taken over with its result, and told as reused. One idempotency key, one build, as with submit.
 --
 -- Verdicts: changed; same (the key made a build before: its id and what it was made with); missing (no such task: state
--- names it); refused (the source has not ended: its state); full (as with retry). No row: no such source of this organisation.
+-- names it); refused (the source has not ended: its state); full, packed (as with retry). No row: no such source of this organisation.
 create function journal.fork(
     p_org uuid, p_build uuid, p_key text, p_source uuid, p_task text, p_digest text, p_options jsonb, p_params jsonb, p_by text
 ) returns table (verdict text, state text, build uuid, spec_digest text)
@@ -219,6 +224,10 @@ begin
     end if;
     if v_source.open then
         return query select 'refused', v_source.state, null::uuid, null;
+        return;
+    end if;
+    if v_source.packed then
+        return query select 'packed', v_source.state, null::uuid, null;
         return;
     end if;
     if not exists (select from task where build_id = p_source and id = p_task) then

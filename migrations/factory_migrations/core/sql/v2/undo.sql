@@ -26,3 +26,7 @@ drop table if exists board, mail;
 drop table if exists archive;
 drop index if exists build_to_archive, memo_age;
 alter table build drop column if exists archived;
+-- 01_packed: likewise
+drop table if exists packed;
+drop index if exists build_to_pack;
+alter table build drop column if exists packed;
