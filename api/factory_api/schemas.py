@@ -13,7 +13,8 @@ from factory_core.contracts.events import ENDED, BuildState, Event, TaskState
 
 
 class NewBuild(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """An order. ``name`` is what the specification is called in messages."""
+    """An order. ``name`` is what the specification is called in messages. ``onto`` and ``release`` are two ways to name the
+    release that the build stands on, whose migrations it goes on from."""
 
     spec: Annotated[
         str, Meta(min_length=1, description="The specification: YAML, or Markdown with yaml fences.")
@@ -21,6 +22,13 @@ class NewBuild(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     name: Annotated[str, Meta(min_length=1, max_length=200)] = "spec"
     template: Annotated[str, Meta(min_length=1, max_length=100)] | None = None
     max_agents: Annotated[int, Meta(ge=1, le=10_000)] | None = None
+    onto: (
+        Annotated[str, Meta(max_length=36, description="A build of the project that passed, or newest.")]
+        | None
+    ) = None
+    release: Annotated[bytes, Meta(description="An archive that a build handed out, in base64.")] | None = (
+        None
+    )
 
 
 TaskName = Annotated[str, Meta(min_length=1, max_length=300)]

@@ -150,6 +150,8 @@ def _wanted(order: NewBuild, key: str = "") -> BuildOrder:
         name=order.name,
         template=order.template or "",
         max_agents=order.max_agents,
+        onto=order.onto or "",
+        release=order.release or b"",
         key=key,
     )
 

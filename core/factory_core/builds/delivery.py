@@ -194,6 +194,7 @@ class Delivery:
             added=_added(tasks),
             tracks=track_rows(known, records),
             optimization=verified.optimization,
+            release=known.release,
             versions={
                 **self._versions,
                 "template": f"{template.name} {template.version} {known.template.digest[:16]}",
@@ -223,6 +224,7 @@ class Delivery:
             log_tail=tuple(_last_words(records.values())),
             reused=tuple(_reused(str(build), records)),
             phase_seconds=_phases(row.created_at, tasks),
+            onto=str(row.options.get("onto", "")),
             budget_nano_usd=known.blueprint.constraints.budget_nano_usd,
         )
 

@@ -36,6 +36,7 @@ def make_work(
         blueprint=reads.of(narrow(known.blueprint, scope)),
         template=known.template,
         inputs=tuple(ref for ref in files if reads.sees(ref.path)),
+        release=tuple(ref for ref in known.release if reads.inherits(ref.path)),
         upstream=dict(_told(known, reads, [other for other in before if other in parents], records)),
     )
 

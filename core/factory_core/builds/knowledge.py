@@ -11,6 +11,7 @@ from msgspec import Struct
 
 from factory_core.builds.record import TaskRecord
 from factory_core.contracts.blueprint import Blueprint
+from factory_core.contracts.files import FileRef
 from factory_core.contracts.plan import Plan, PlannedTask
 from factory_core.contracts.template import TemplatePackage
 
@@ -25,6 +26,8 @@ class BuildKnowledge(Struct, frozen=True, kw_only=True):
     template: TemplatePackage
     spec: bytes
     spec_name: str
+    release: tuple[FileRef, ...] = ()
+    """Of the release that the build stands on, what its template's works read."""
     before: dict[str, tuple[str, ...]]
     """``task -> every task that must have ended before it``, in the plan's order."""
 

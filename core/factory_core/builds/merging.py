@@ -178,14 +178,17 @@ def tree_of(contributions: Sequence[Contribution]) -> dict[str, Produced]:
 def merge_work(
     known: BuildKnowledge, task: str, params: dict[str, str], own: Sequence[Entry], main: Sequence[Entry]
 ) -> Work:
-    """The work of the check before a merge: all that it follows from."""
+    """The work of the check before a merge: all that it follows from. Of the release only what the track keeps as it is."""
+    inputs = _inputs(own, main, known)
+    kept = {(ref.path, ref.digest) for entry in own for ref in entry.refs}
     return Work(
         task=task,
         params=params,
         # A check reads files. What the specification says elsewhere must not keep it from being remembered.
         blueprint=Blueprint(project=replace(known.blueprint.project, line=0)),
         template=known.template,
-        inputs=_inputs(own, main, known),
+        inputs=inputs,
+        release=tuple(ref for ref in known.release if (ref.path, ref.digest) in kept),
     )
 
 

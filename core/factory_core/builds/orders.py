@@ -49,12 +49,17 @@ class ArtifactMissing(FactoryError):
 
 
 class BuildOrder(Struct, frozen=True, kw_only=True):
-    """A build to start. ``key`` is the idempotency key; without one every order is a new build."""
+    """A build to start. ``key`` is the idempotency key; without one every order is a new build.
+
+    ``onto`` names the build whose artifact is the release that it stands on, or ``newest``; or ``release`` is such an
+    artifact."""
 
     spec: bytes
     name: str = "spec.yaml"
     template: str = ""
     max_agents: int | None = None
+    onto: str = ""
+    release: bytes = b""
     key: str = ""
 
 

@@ -28,6 +28,7 @@ from factory_core.builds.pieces import PieceMemo, Pieces
 from factory_core.builds.progress import PLAN_TASK
 from factory_core.builds.reactions import react
 from factory_core.builds.record import Reuse, TaskRecord
+from factory_core.builds.release import stored_release
 from factory_core.builds.rounds import round_of
 from factory_core.builds.schemas import rows_of
 from factory_core.builds.workspaces import Workspaces
@@ -112,6 +113,7 @@ class BuildRunner:
             "template": template.manifest.name,
             "spec": params["spec"],
             "spec_name": params["spec_name"],
+            "release": params.get("release", ""),
         }
         return Completion(result=TaskRecord(data=data).to_json(), tasks=tasks, edges=edges)
 
@@ -324,6 +326,7 @@ async def load_knowledge(
         template=pick_template(templates, data["template"]),
         spec=await blobs.get(data["spec"]),
         spec_name=data["spec_name"],
+        release=await stored_release(data.get("release", ""), blobs),
         before=ancestors(plan.tasks),
     )
 

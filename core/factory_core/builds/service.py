@@ -31,12 +31,19 @@ from factory_core.builds.journal import (
 from factory_core.builds.knowledge import BuildKnowledge, ancestors
 from factory_core.builds.orders import ArtifactMissing, BuildOrder, Fork, ForkUnfit, SpecRejected, Started
 from factory_core.builds.record import TaskRecord
+from factory_core.builds.release import (
+    NEWEST,
+    ReleaseUnfit,
+    kept_release,
+    refs_of,
+    release_files,
+)
 from factory_core.builds.runner import PLAN_TASK, BlobStore, pick_template
 from factory_core.builds.shelf import Shelf
 from factory_core.builds.wake import Reminds
 from factory_core.contracts.agent import Agent
 from factory_core.contracts.blueprint import Blueprint
-from factory_core.contracts.events import Event, TaskState
+from factory_core.contracts.events import BuildState, Event, TaskState
 from factory_core.contracts.plan import QUIET, Plan, Planner
 from factory_core.contracts.storage import Storage
 from factory_core.contracts.template import TemplatePackage
@@ -79,17 +86,20 @@ class BuildService:
         self._agents = agents or {}
 
     async def start(
-        self, org: UUID, order: BuildOrder, *, options: Mapping[str, str] | None = None
+        self, org: UUID, order: BuildOrder, *, options: Mapping[str, str] | None = None, release: str = ""
     ) -> Started:
-        """Check the specification, quote the build and submit it. ``options`` are kept with it.
+        """Check the specification, quote the build and submit it. ``options`` are kept with it; ``release`` is that of
+        another build, as its plan names it.
 
-        Raises SpecRejected, TemplateMissing, PlanError, BudgetTooSmall, IdempotencyConflict, QueueFull."""
+        Raises SpecRejected, TemplateMissing, PlanError, BudgetTooSmall, ReleaseUnfit, IdempotencyConflict, QueueFull."""
         order = replace(order, name=spec_file_name(order.name))  # what a journal in JSON can keep
         known, cap = self._planned(order)
         blueprint = known.blueprint
         budget, quoted = blueprint.constraints.budget_nano_usd, known.plan.quote.nano_usd
         if budget is not None and quoted > budget:
             raise BudgetTooSmall(quoted, budget)
+        files, onto = await self._release(org, order, known)
+        release = await kept_release(files, self._blobs) if files else release
         spec = await self._blobs.put(order.spec)
         submitted = await self._journal.submit(
             Submission(
@@ -100,6 +110,7 @@ class BuildService:
                     **(options or {}),
                     "project": blueprint.project.name,
                     "slug": blueprint.project.slug,
+                    **({"onto": onto} if onto else {}),
                     **({} if budget is None else {"budget_nano_usd": budget}),
                 },
                 params={
@@ -107,6 +118,7 @@ class BuildService:
                     "spec_name": order.name,
                     "template": order.template,
                     "max_agents": str(cap),
+                    **({"release": release} if release else {}),
                 },
                 project=blueprint.project.slug,
                 max_agents=cap,
@@ -118,8 +130,10 @@ class BuildService:
 
     async def estimate(self, org: UUID, order: BuildOrder, *, since: UUID | None = None) -> Estimate:
         """What the order would do again, and what is new in it since that build (the project's newest by default).
-        Nothing is changed. Raises SpecRejected, TemplateMissing, PlanError, BuildMissing."""
+        Nothing is changed. Raises SpecRejected, TemplateMissing, PlanError, BuildMissing, ReleaseUnfit."""
         known, _ = self._planned(order)
+        files, _ = await self._release(org, order, known)
+        known = replace(known, release=refs_of(files))
         again = await foresee(self._journal, org, known, self._agents)
         earlier, blueprint = await self._earlier(org, known.blueprint.project.slug, since)
         return Estimate(
@@ -268,7 +282,8 @@ class BuildService:
                 max_agents=int(params["max_agents"]) if params["max_agents"] else None,
                 key=order.key,
             ),
-            options={"forked_from": options["forked_from"]},
+            options={name: options[name] for name in ("forked_from", "onto") if name in options},
+            release=params.get("release", ""),
         )
         return Submitted(build=started.build, created=started.created)
 
@@ -304,6 +319,38 @@ class BuildService:
         )
         return known, cap
 
+    async def _release(
+        self, org: UUID, order: BuildOrder, known: BuildKnowledge
+    ) -> tuple[dict[str, bytes], str]:
+        """What is read of the release that the order names, and the build it is of. Raises ReleaseUnfit."""
+        if order.release and order.onto:
+            raise ReleaseUnfit("Two releases are named, a build and an archive.")
+        if order.release:
+            return release_files(order.release, known.template), ""
+        if not order.onto:
+            return {}, ""
+        slug = known.blueprint.project.slug
+        build = await self._named(org, order.onto, slug)
+        if build is None:
+            raise ReleaseUnfit(f"No build {order.onto} of the project {slug} has passed.")
+        _, archive = await self.artifact(org, build, "zip")
+        return release_files(archive, known.template), str(build)
+
+    async def _named(self, org: UUID, onto: str, slug: str) -> UUID | None:
+        """The build of the project, if it passed. Raises BuildMissing."""
+        try:
+            rows = (
+                [await self._journal.build(org, UUID(onto))]
+                if onto != NEWEST
+                else await self.newest(org, limit=200)
+            )
+        except ValueError as error:
+            raise ReleaseUnfit(f"{onto!r} is neither the id of a build nor {NEWEST}.") from error
+        passed = (
+            row.id for row in rows if row.options.get("slug") == slug and row.state is BuildState.PASSED
+        )
+        return next(passed, None)
+
     async def _earlier(
         self, org: UUID, slug: str, since: UUID | None
     ) -> tuple[UUID | None, Blueprint | None]:
@@ -331,4 +378,6 @@ class BuildService:
 def _order_digest(order: BuildOrder, spec: str) -> str:
     """What an idempotency key stands for: the specification and how it is to be built."""
     facts = [spec, order.name, order.template, order.max_agents]
+    if order.onto or order.release:
+        facts += [order.onto, hashlib.sha256(order.release).hexdigest()]
     return hashlib.sha256(msgspec.json.encode(facts)).hexdigest()

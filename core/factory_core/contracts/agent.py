@@ -121,6 +121,8 @@ class Work(Struct, frozen=True, kw_only=True):
     template: TemplatePackage
     inputs: tuple[FileRef, ...]
     """The files of all tasks it stands after, paths unique."""
+    release: tuple[FileRef, ...] = ()
+    """Of the files of the release that the build stands on, those that its kind of work declares to read."""
     upstream: dict[str, dict[str, Any]] = {}
     """``task id -> Outcome.data`` of the tasks it stands directly after."""
     mail: tuple[Message, ...] = ()

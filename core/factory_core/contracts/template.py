@@ -27,7 +27,8 @@ Each = Literal["project", "entity", "endpoint", "view", "case"]
 
 class TemplateFile(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """``source`` is relative to the template's ``files`` folder; a name ending in ``.j2`` is rendered, anything else
-    copied. ``path`` may hold ``{module}``, ``{slug}``, ``{collection}`` and ``{package}`` of the node."""
+    copied. ``path`` may hold ``{module}``, ``{slug}``, ``{collection}``, ``{package}`` and
+    ``{migration}`` of the node."""
 
     source: str
     path: str
@@ -56,7 +57,8 @@ class WorkSpec(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     reads: tuple[str, ...] | None = None
     """What a task of it gets to read, and all that its result is remembered under: ``blueprint`` (as far as the task's
     scope goes) or parts of it such as ``blueprint.entities``; patterns of paths such as ``app/**/*.py`` (files of the tasks
-    before it); names of other works (their data). The project's own facts are always read. What is not declared is not
+    before it); ``release:`` and such a pattern (files of the release that the build stands on); names of other works (their
+    data). The project's own facts are always read. What is not declared is not
     handed over: the less it is, the less is done again when the spec changes. Left out, it reads everything."""
     coordinates: bool = False
     """It hands on neither files nor data that later work needs: agents that agree among themselves need not wait for it."""

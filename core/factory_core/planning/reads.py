@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from functools import cache
 from typing import Any
 
@@ -15,10 +15,12 @@ from factory_core.contracts.blueprint import Blueprint
 from factory_core.contracts.template import WorkSpec
 from factory_core.sandbox.inside.carrier import pattern
 
-__all__ = ["PARTS", "PREFIX", "WHOLE", "Reads", "reads_for", "unnumbered"]
+__all__ = ["PARTS", "PREFIX", "RELEASE", "WHOLE", "Reads", "reads_for", "release_patterns", "unnumbered"]
 
 WHOLE = "blueprint"
 PREFIX = "blueprint."
+RELEASE = "release:"
+"""Begins a pattern of paths in the release that the build stands on."""
 PARTS = frozenset(field.name for field in msgspec.structs.fields(Blueprint)) - {"project"}
 """What ``blueprint.<part>`` can name. The project's own facts are always seen."""
 
@@ -30,10 +32,15 @@ class Reads(Struct, frozen=True, kw_only=True):
     works: frozenset[str] | None = None
     """Kinds of work whose tasks' data it gets."""
     paths: tuple[re.Pattern[str], ...] | None = None
+    released: tuple[re.Pattern[str], ...] | None = None
 
     def sees(self, path: str) -> bool:
         """Whether it gets the file."""
         return self.paths is None or any(glob.fullmatch(path) for glob in self.paths)
+
+    def inherits(self, path: str) -> bool:
+        """Whether it gets that file of the release."""
+        return self.released is None or any(glob.fullmatch(path) for glob in self.released)
 
     def hears(self, params: Mapping[str, str]) -> bool:
         """Whether it gets the data of the task with these parameters."""
@@ -51,12 +58,27 @@ class Reads(Struct, frozen=True, kw_only=True):
 @cache
 def _reads_of(declared: tuple[str, ...], works: frozenset[str]) -> Reads:
     parts = frozenset(name.removeprefix(PREFIX) for name in declared if name.startswith(PREFIX))
-    paths = [name for name in declared if name != WHOLE and not name.startswith(PREFIX) and name not in works]
+    paths = [
+        name
+        for name in declared
+        if name != WHOLE and not name.startswith((PREFIX, RELEASE)) and name not in works
+    ]
     return Reads(
         parts=None if WHOLE in declared else parts,
         works=works.intersection(declared),
         paths=tuple(re.compile(pattern(path)) for path in paths),
+        released=_released(declared),
     )
+
+
+def _released(declared: Iterable[str]) -> tuple[re.Pattern[str], ...]:
+    globs = (name.removeprefix(RELEASE) for name in declared if name.startswith(RELEASE))
+    return tuple(re.compile(pattern(glob)) for glob in globs)
+
+
+def release_patterns(works: Iterable[WorkSpec]) -> tuple[re.Pattern[str], ...]:
+    """What of a release is read by any of these kinds of work that says what it reads."""
+    return _released(dict.fromkeys(name for work in works for name in work.reads or ()))
 
 
 def reads_for(works: tuple[WorkSpec, ...], params: Mapping[str, str]) -> Reads:

@@ -20,7 +20,7 @@ __all__ = ["faults_of_work", "load_template"]
 
 _MANIFEST = "factory.toml"
 _NAME = re.compile(r"[a-z][a-z0-9_-]*\Z")
-_FIELDS = frozenset({"module", "slug", "collection", "package"})
+_FIELDS = frozenset({"module", "slug", "collection", "package", "migration"})
 _STAGES = ("analyse", "design", "build", "test", "integrate", "verify", "document", "deliver")
 _OWN_PARAMS = frozenset({"work", "node", "nodes"})
 _KERNELS = (BARRIER, COORDINATOR, MERGER, "merge")

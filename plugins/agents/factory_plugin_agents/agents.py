@@ -6,19 +6,22 @@ from collections import Counter
 from typing import Any
 
 import msgspec
+from msgspec.structs import replace
 
 from factory_core.contracts.agent import Finding, FindingLevel, Outcome, Tools, Work
 from factory_core.contracts.blueprint import Blueprint
-from factory_core.contracts.files import FileRef, Produced
+from factory_core.contracts.files import Produced
 from factory_core.contracts.template import WorkSpec
 
 from .branches import check_branch
 from .decomposer import part_of
-from .project import design_of, node_context
+from .files import differs, released
+from .project import Design, design_of, node_context
 from .render import render_work
+from .revisions import earlier_of, kept_files, upgrade_findings
 from .tidy import TIDY_SCRIPT
 
-__all__ = ["Analyzer", "Architect", "Builder", "Documenter", "Integrator", "Tester", "differs"]
+__all__ = ["Analyzer", "Architect", "Builder", "Documenter", "Integrator", "Migrator", "Tester"]
 
 VERSION = "1"
 
@@ -43,7 +46,8 @@ class Analyzer:
         """Assumptions and gaps as findings; which requirement is linked to what as data."""
         blueprint = work.blueprint
         unknown = [node for node in blueprint.nodes if not node.part]
-        refused = [text for entity in design_of(blueprint).entities for text in entity.rules.refused]
+        design = design_of(blueprint, await earlier_of(work, tools))
+        refused = [text for entity in design.entities for text in entity.rules.refused]
         await tools.log(
             f"{len(blueprint.entities)} entities, {len(blueprint.endpoints)} endpoints, "
             f"{len(blueprint.requirements)} requirements, {len(unknown)} lines not understood"
@@ -72,7 +76,10 @@ class Analyzer:
             )
             for text in refused
         ]
-        return Outcome(findings=tuple(findings), data={"requirements": requirement_matrix(blueprint)})
+        found, failure = upgrade_findings(design.migration, blueprint)
+        if failure:
+            return Outcome(findings=(*findings, *found), failure=failure)
+        return Outcome(findings=(*findings, *found), data={"requirements": requirement_matrix(blueprint)})
 
 
 def requirement_matrix(blueprint: Blueprint) -> dict[str, list[str]]:
@@ -101,9 +108,9 @@ class Architect:
 
     async def run(self, work: Work, tools: Tools) -> Outcome:
         """The map as data. Two makers of one path are an error of the template."""
-        design = design_of(work.blueprint)
+        design = design_of(work.blueprint, await earlier_of(work, tools))
         paths = {
-            spec.name: sorted(_paths(work, spec))
+            spec.name: sorted(_paths(work, spec, design))
             for spec in work.template.manifest.work
             if spec.files and not spec.on
         }
@@ -112,14 +119,12 @@ class Architect:
         if twice:
             return Outcome(failure=f"More than one task would make {', '.join(twice)}.")
         await tools.log(f"{len(counted)} files, {len(design.entities)} tables, {len(design.actions)} actions")
-        data: dict[str, Any] = {"files": paths, "revision": design.project.revision}
+        data: dict[str, Any] = {"files": paths, "revision": design.migration.revision}
         return Outcome(data=data)
 
 
-def _paths(work: Work, spec: WorkSpec) -> list[str]:
-    blueprint = work.blueprint
-    design = design_of(blueprint)
-    nodes = nodes_of(blueprint)[spec.each]
+def _paths(work: Work, spec: WorkSpec, design: Design) -> list[str]:
+    nodes = nodes_of(work.blueprint)[spec.each]
     found: list[str] = []
     for node in nodes:
         context = node_context(design, work.template, spec.each, node)
@@ -151,12 +156,31 @@ class Builder:
     async def run(self, work: Work, tools: Tools) -> Outcome:
         """The files of the task's kind of work."""
         spec = part_of(spec_of(work), work.params)
-        design = design_of(work.blueprint)
+        design = design_of(work.blueprint, await earlier_of(work, tools))
         files: list[Produced] = []
         for node in nodes_in(work):
             files += render_work(work.template, spec, node_context(design, work.template, spec.each, node))
         await tools.log(", ".join(file.path for file in files) or "nothing to write here")
         return Outcome(files=tuple(files))
+
+
+class Migrator(Builder):
+    """Renders the next migration and keeps those of the release as they are."""
+
+    name = "migrator"
+
+    async def run(self, work: Work, tools: Tools) -> Outcome:
+        """The files of the task's kind of work, and the release's migrations."""
+        design = design_of(work.blueprint, await earlier_of(work, tools))
+        _, failure = upgrade_findings(design.migration, work.blueprint)
+        if failure:
+            return Outcome(failure=failure)
+        outcome = await super().run(work, tools)
+        kept = [
+            Produced(path=ref.path, content=await tools.read(ref), executable=ref.executable)
+            for ref in kept_files(work)
+        ]
+        return replace(outcome, files=(*outcome.files, *kept))
 
 
 class Tester(Builder):
@@ -189,14 +213,9 @@ class Integrator:
         if result.exit_code != 0:
             told = (result.stderr or result.stdout).decode(errors="replace")[-2000:]
             return Outcome(failure=f"The code could not be formatted: {told}")
-        before = {ref.path: ref for ref in sources}
+        before = {ref.path: ref for ref in sources if not released(ref, work)}
         changed = [
             file for file in files if file.path in before and await differs(file, before[file.path], tools)
         ]
         await tools.log(f"{len(sources)} Python files tidied, {len(changed)} changed")
         return Outcome(files=tuple(changed))
-
-
-async def differs(file: Produced, ref: FileRef, tools: Tools) -> bool:
-    """Whether the file is another than the one it was made from."""
-    return len(file.content) != ref.size or file.content != await tools.read(ref)

@@ -7,6 +7,7 @@ from msgspec import Struct, json
 from factory_core.contracts.agent import Finding, FindingLevel, GateResult, Outcome, Tools, Work
 from factory_core.contracts.files import Produced
 
+from .files import released
 from .gates.evidence import decoded, failed, inside
 
 __all__ = ["check_branch"]
@@ -39,6 +40,7 @@ async def check_branch(work: Work, tools: Tools) -> Outcome:
         file
         for file in files
         if (ref := before.get(file.path)) is not None
+        and not released(ref, work)
         and (len(file.content) != ref.size or file.content != await tools.read(ref))
     ]
     gates = tuple(

@@ -8,6 +8,7 @@ from typing import Any
 from .context import FieldView
 from .kinds import quoted
 from .naming import snake
+from .schema import column_type
 
 __all__ = ["FILTERS"]
 
@@ -44,12 +45,6 @@ def column_code(field: FieldView) -> str:
     if field.attr != field.column_name:
         arguments.insert(0, quoted(field.column_name))
     return f" = mapped_column({', '.join(arguments)})" if arguments else ""
-
-
-def migration_type(field: FieldView) -> str:
-    """The column's type in a migration."""
-    own = field.column.startswith(("ExactDecimal", "UtcDateTime"))
-    return field.column if own else f"sa.{field.column}"
 
 
 def factory(field: FieldView) -> str:
@@ -127,7 +122,7 @@ FILTERS: dict[str, Callable[..., Any]] = {
     "docstring": docstring,
     "py": python,
     "column_code": column_code,
-    "migration_type": migration_type,
+    "stored_type": column_type,
     "create_default": create_default,
     "change_default": change_default,
     "capitalize_first": capitalize_first,

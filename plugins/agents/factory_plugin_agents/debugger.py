@@ -12,7 +12,7 @@ from msgspec import Struct
 from factory_core.contracts.agent import Finding, FindingLevel, Outcome, Tools, Work
 from factory_core.contracts.files import FileRef, Produced
 
-from .agents import differs
+from .files import differs
 from .tidy import BOLD, TIDY_SCRIPT
 
 __all__ = ["Debugger", "Failure"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
 from subprocess import run
 
@@ -15,6 +16,7 @@ from factory_core.contracts.template import Manifest, TemplatePackage
 from .agents import nodes_of
 from .project import design_of, node_context
 from .render import render_work
+from .revisions import earlier_in, is_migration
 from .tidy import TIDY_SCRIPT
 
 __all__ = ["load_template", "render_project", "render_raw"]
@@ -31,9 +33,16 @@ def load_template(root: Path) -> TemplatePackage:
     return TemplatePackage(manifest=manifest, root=root, digest=digest.hexdigest())
 
 
-def render_raw(blueprint: Blueprint, template: TemplatePackage, *, only: str = "") -> dict[str, bytes]:
-    """Every file as the builders leave it, before it is tidied; with ``only``, those of that entity's own tasks."""
-    design = design_of(blueprint)
+def render_raw(
+    blueprint: Blueprint,
+    template: TemplatePackage,
+    *,
+    only: str = "",
+    release: Mapping[str, bytes] | None = None,
+) -> dict[str, bytes]:
+    """Every file as the builders leave it, before it is tidied; with ``only``, those of that entity's own tasks.
+    ``release`` are the files of a release that it stands on."""
+    design = design_of(blueprint, earlier_in(release) if release else None)
     nodes = nodes_of(blueprint)
     if only:
         nodes |= {"project": [], "case": [], "entity": [only]}
@@ -44,12 +53,18 @@ def render_raw(blueprint: Blueprint, template: TemplatePackage, *, only: str = "
         for node in nodes[spec.each]:
             produced = render_work(template, spec, node_context(design, template, spec.each, node))
             files |= {file.path: file.content for file in produced}
-    return files
+    return files | {path: content for path, content in (release or {}).items() if is_migration(path)}
 
 
-def render_project(blueprint: Blueprint, template: TemplatePackage, *, python: Path) -> dict[str, bytes]:
+def render_project(
+    blueprint: Blueprint,
+    template: TemplatePackage,
+    *,
+    python: Path,
+    release: Mapping[str, bytes] | None = None,
+) -> dict[str, bytes]:
     """Every file as a build leaves it. ``python`` is an interpreter that has the template's toolchain."""
-    files = render_raw(blueprint, template)
+    files = render_raw(blueprint, template, release=release)
     with tempfile.TemporaryDirectory() as folder:
         root = Path(folder)
         for path, content in files.items():

@@ -9,7 +9,7 @@ from factory_core.contracts.agent import Finding, FindingLevel, Outcome, Tools, 
 from factory_core.contracts.files import FileRef, Produced
 from factory_core.contracts.sandbox import Limits
 
-from .agents import differs
+from .files import differs
 from .gates.trials import SECRET
 
 __all__ = ["CODEMODS", "Optimizer"]

@@ -13,12 +13,12 @@ from factory_core.hooks import hookimpl
 @hookimpl
 def factory_agents() -> Sequence[Agent]:
     """Those that write, and those that check."""
-    from .agents import Analyzer, Architect, Builder, Documenter, Integrator, Tester
+    from .agents import Analyzer, Architect, Builder, Documenter, Integrator, Migrator, Tester
     from .debugger import Debugger
     from .decomposer import Decomposer
     from .optimizer import Optimizer
 
-    makers = [Analyzer(), Architect(), Builder(), Tester(), Documenter(), Integrator()]
+    makers = [Analyzer(), Architect(), Builder(), Migrator(), Tester(), Documenter(), Integrator()]
     return [*makers, Decomposer(), Debugger(), Optimizer(), *_gate_agents()]
 
 

@@ -14,7 +14,9 @@ from .acceptance import case_views
 from .actions import ActionView, StubView, action_views, stub_views
 from .context import EntityView, FieldView, creation_order, entity_views
 from .front import front_model
+from .revisions import Earlier, Migration, migration_of
 from .samples import Samples, samples_of
+from .schema import schema_of
 from .trials import mover_of, trial_of
 
 __all__ = ["Design", "ProjectView", "design_of", "node_context"]
@@ -33,8 +35,6 @@ class ProjectView(Struct, frozen=True, kw_only=True):
     default_role: str | None
     min_coverage: int
     requirements: tuple[Requirement, ...]
-    revision: str
-    """Id of the first migration: equal tables, equal id."""
 
 
 class Design(Struct, frozen=True, kw_only=True):
@@ -47,13 +47,15 @@ class Design(Struct, frozen=True, kw_only=True):
     actions: tuple[ActionView, ...]
     stubs: tuple[StubView, ...]
     flags: dict[str, bool]
+    migration: Migration
 
 
-def design_of(blueprint: Blueprint) -> Design:
-    """Work out names, types, access and code for the whole blueprint."""
+def design_of(blueprint: Blueprint, earlier: Earlier | None = None) -> Design:
+    """Work out names, types, access and code for the whole blueprint, and the way from an earlier release's tables."""
     entities = entity_views(blueprint)
     actions = action_views(blueprint, entities)
     stubs = stub_views(blueprint)
+    migration = migration_of(schema_of(entities, accounts=bool(blueprint.roles)), earlier)
     return Design(
         blueprint=blueprint,
         project=ProjectView(
@@ -67,13 +69,13 @@ def design_of(blueprint: Blueprint) -> Design:
             default_role=blueprint.default_role(),
             min_coverage=blueprint.constraints.min_test_coverage,
             requirements=blueprint.requirements,
-            revision=_revision(entities),
         ),
         entities=entities,
         ordered=creation_order(entities),
         actions=actions,
         stubs=stubs,
-        flags=_flags(blueprint, entities, actions, stubs),
+        flags=_flags(blueprint, entities, actions, stubs) | {"migration": migration.new},
+        migration=migration,
     )
 
 
@@ -87,6 +89,7 @@ def node_context(design: Design, template: TemplatePackage, each: str, node: str
         "stubs": design.stubs,
         "machines": tuple(machine for entity in design.entities for machine in entity.machines),
         "flags": dict(design.flags),
+        "migration": design.migration,
         "softer": tuple(
             (f"{entity.name}.{field.name}", _softer(field))
             for entity in design.entities
@@ -100,7 +103,11 @@ def node_context(design: Design, template: TemplatePackage, each: str, node: str
             if field.column_name != field.name
             and (field.field.unique or any(field.attr in attrs for attrs in entity.unique_together))
         },
-        "names": {"slug": design.project.slug, "package": design.project.package},
+        "names": {
+            "slug": design.project.slug,
+            "package": design.project.package,
+            "migration": design.migration.file,
+        },
     }
     if each == "project":
         context["makers"] = tuple(
@@ -213,27 +220,6 @@ def referrers(design: Design, entity: EntityView) -> tuple[Referrer, ...]:
         for field in other.writable
         if field.target_module == entity.module
     )
-
-
-def _revision(entities: tuple[EntityView, ...]) -> str:
-    tables = repr([_table(view) for view in entities])
-    return naming.digest(tables)[:12]
-
-
-def _table(view: EntityView) -> tuple[object, ...]:
-    """What the database knows of an entity; where it stands in the specification is no part of it."""
-    columns = [
-        (
-            field.column_name,
-            field.column,
-            field.optional,
-            field.field.unique,
-            field.target_table,
-            field.on_delete,
-        )
-        for field in view.columns
-    ]
-    return view.table, view.links, view.unique_columns, view.indexed_columns, columns
 
 
 def _flags(

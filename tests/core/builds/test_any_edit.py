@@ -8,6 +8,7 @@ import itertools
 from pathlib import Path
 from types import ModuleType
 from typing import Any
+from uuid import UUID
 
 import pytest
 from hypothesis import HealthCheck, Phase, given, settings
@@ -15,9 +16,12 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 import factory_template_neoforge
+from factory_core.builds.orders import BuildOrder, Fork
+from factory_core.builds.release import ReleaseUnfit
+from factory_core.builds.service import BuildService
 from factory_core.builds.tools import BuildTools
 from factory_core.contracts.agent import CaseResult, GateResult, Outcome, Tools, Work
-from factory_core.planning import load_template
+from factory_core.planning import HierarchicalPlanner, load_template
 from factory_core.testing.agent import BenchBoard
 from factory_plugin_agents import plugin
 
@@ -151,3 +155,110 @@ async def test_what_an_agent_reads_behind_the_memo_makes_other_bytes(
     after = before.replace(b"title: text", b"title: text, pages: int = 1")
     edited, whole = await edited_and_whole(desk, tracks, tmp_path, before, after, footer=b"\n")
     assert edited != whole
+
+
+FIRST = b"project: {name: Library}\nentities:\n  Book: {title: text}\n  Reader: {name: text, age: int?}"
+NEXT = FIRST.replace(b"title: text", b"title: text, pages: int = 1").replace(b", age: int?", b"")
+
+
+def service_of(studio: Any) -> BuildService:
+    """What takes orders for the studio."""
+    templates = {studio.template.manifest.name: studio.template}
+    return BuildService(
+        studio.desk.journal,
+        studio.blobs,
+        studio.storage,
+        templates,
+        HierarchicalPlanner(),
+        agents=studio.agents,
+    )
+
+
+async def ordered(studio: Any, **order: Any) -> UUID:
+    """Order a build as people do, and run it."""
+    started = await service_of(studio).start(studio.desk.org, BuildOrder(**{"spec": NEXT, **order}))
+    return await studio.go_on(started.build)
+
+
+async def test_a_build_onto_a_release_has_the_bytes_of_a_full_build_onto_it(
+    desk: Any, tracks: ModuleType, tmp_path: Path
+) -> None:
+    number = next(numbers)
+    first = studio_of(tracks, desk, tmp_path / "one", f"{number}-one")
+    second = studio_of(tracks, desk, tmp_path / "two", f"{number}-two")
+    release = await ordered(first, spec=FIRST)
+    archives = await first.handed_out(release)
+    edited = await ordered(first, onto=str(release))
+    whole = [await ordered(second, release=archives[kind]) for kind in ("tar.gz", "zip")]
+    alone = await ordered(second)
+    one, two, three, plain = [
+        await studio.handed_out(build)
+        for studio, build in ((first, edited), *((second, each) for each in (*whole, alone)))
+    ]
+    assert one["zip"] == two["zip"] == three["zip"] != plain["zip"]
+    assert one["tar.gz"] == two["tar.gz"]
+    report = await first.report(edited)
+    kept = {row["path"]: row["sha256"] for row in report["release"]}
+    assert sorted(kept) == ["migrations/schema.json", "migrations/versions/0001_initial.py"]
+    files = {row["path"]: row["sha256"] for row in report["files"] if "migrations/versions" in row["path"]}
+    assert len(files) == 2
+    assert files["migrations/versions/0001_initial.py"] == kept["migrations/versions/0001_initial.py"]
+    assert (report["run"]["onto"], (await second.report(whole[0]))["run"]["onto"]) == (str(release), "")
+    assert "Reader.age is dropped with what it holds." in {row["message"] for row in report["findings"]}
+
+
+async def test_the_release_is_an_input_of_what_reads_it_and_of_nothing_else(
+    desk: Any, tracks: ModuleType, tmp_path: Path
+) -> None:
+    studio = studio_of(tracks, desk, tmp_path, f"{next(numbers)}")
+    release = await ordered(studio, spec=FIRST)
+    alone = await ordered(studio)
+    told = await service_of(studio).estimate(desk.org, BuildOrder(spec=NEXT, onto="newest"))
+    onto = await ordered(studio, onto=str(alone))
+    ran = await studio.ran(onto)
+    assert ran <= set(told.again)
+    assert {"analyse", "design", "migration", "test-tools"} <= ran
+    assert ran.isdisjoint({"service", "web", "docs", "merge/foundation", "merge/web", "merge/docs"})
+    assert not await studio.ran(await ordered(studio, onto=str(alone))) - {"deliver"}, (
+        "equal release, equal work"
+    )
+    assert "migration" in await studio.ran(await ordered(studio, onto=str(release)))
+
+
+async def test_a_fork_by_another_specification_stands_on_the_same_release(
+    desk: Any, tracks: ModuleType, tmp_path: Path
+) -> None:
+    studio = studio_of(tracks, desk, tmp_path, f"{next(numbers)}")
+    release = await ordered(studio, spec=FIRST)
+    onto = await ordered(studio, onto=str(release))
+    fork = await service_of(studio).fork(desk.org, Fork(source=onto, spec=NEXT + b"\n"), by="me")
+    await studio.go_on(fork.build)
+    first, second = await studio.report(onto), await studio.report(fork.build)
+    assert first["release"] == second["release"] != []
+    assert second["run"]["onto"] == str(release)
+
+
+async def test_what_is_no_release_of_the_project_is_refused(
+    desk: Any, tracks: ModuleType, tmp_path: Path
+) -> None:
+    studio = studio_of(tracks, desk, tmp_path, f"{next(numbers)}")
+    other = await ordered(studio, spec=FIRST.replace(b"Library", b"Elsewhere"))
+    archive = (await studio.handed_out(other))["zip"]
+    refused = [
+        ({"onto": "newest"}, "No build newest of the project library has passed."),
+        ({"onto": str(other)}, "of the project library has passed."),
+        ({"onto": "yesterday"}, "neither the id of a build nor newest"),
+        ({"onto": "newest", "release": archive}, "Two releases are named"),
+        ({"release": b"PK no archive"}, "no archive that can be read"),
+    ]
+    for order, reason in refused:
+        with pytest.raises(ReleaseUnfit, match=reason):
+            await ordered(studio, **order)
+    failed = await ordered(
+        studio,
+        spec=FIRST.replace(b"Library", b"Elsewhere").replace(b"age", b"old: int, age"),
+        onto=str(other),
+    )
+    assert await desk.state(failed) == "failed"
+    (told,) = [row for row in (await studio.report(failed))["failures"] if row["task"] == "analyse"]
+    assert told["reason"].startswith("line 4: Reader.old is new and required")

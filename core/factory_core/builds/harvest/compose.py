@@ -22,6 +22,7 @@ from .report import (
     PlanFigures,
     ProjectFacts,
     RegionRow,
+    ReleaseRow,
     RunFacts,
     WindowRow,
 )
@@ -76,6 +77,7 @@ def make_report(evidence: Evidence) -> BuildReport:
         failures=evidence.failures,
         tracks=evidence.tracks,
         optimization=evidence.optimization,
+        release=tuple(ReleaseRow(path=ref.path, sha256=ref.digest) for ref in evidence.release),
     )
 
 

@@ -10,6 +10,7 @@ from msgspec import Struct
 
 from factory_core.contracts.agent import CaseResult, Finding, GateResult
 from factory_core.contracts.blueprint import AcceptanceCase, Blueprint, CrudCall, Endpoint
+from factory_core.contracts.files import FileRef
 from factory_core.contracts.plan import Plan
 from factory_core.contracts.template import Manifest, WorkSpec
 from factory_core.planning.slugs import words
@@ -37,6 +38,7 @@ class Evidence(Struct, frozen=True, kw_only=True):
     tracks: tuple[TrackRow, ...] = ()
     added: tuple[AddedRow, ...] = ()
     optimization: OptimizationRow | None = None
+    release: tuple[FileRef, ...] = ()
     versions: dict[str, str] = {}
 
 

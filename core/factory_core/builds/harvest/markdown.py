@@ -37,6 +37,7 @@ def report_markdown(report: BuildReport) -> bytes:
         *_tracks(report),
         *_spec_lines(report),
         *_wishes(report),
+        *_release(report),
         *_assumptions(report),
         *_foot(report),
     ]
@@ -98,6 +99,11 @@ def _tracks(report: BuildReport) -> Iterator[str]:
     )
     columns = ("track", "branch", "owner", "steps", "gates", "requirements", "commits")
     yield from _table("Tracks", columns, rows)
+
+
+def _release(report: BuildReport) -> Iterator[str]:
+    rows = ((row.path, row.sha256[:16]) for row in report.release)
+    yield from _table("Built onto a release", ("file of the release", "sha256 begins"), rows)
 
 
 def _spec_lines(report: BuildReport) -> Iterator[str]:

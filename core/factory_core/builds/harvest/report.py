@@ -31,6 +31,7 @@ __all__ = [
     "PlanFigures",
     "ProjectFacts",
     "RegionRow",
+    "ReleaseRow",
     "RequirementRow",
     "ReusedRow",
     "RunFacts",
@@ -79,6 +80,13 @@ class FileRow(Struct, frozen=True, kw_only=True):
     path: str
     sha256: str
     producer: str
+
+
+class ReleaseRow(Struct, frozen=True, kw_only=True):
+    """A file of the release that the build stands on."""
+
+    path: str
+    sha256: str
 
 
 class GateRow(Struct, frozen=True, kw_only=True):
@@ -258,6 +266,8 @@ class RunFacts(Struct, frozen=True, kw_only=True):
     reused: tuple[ReusedRow, ...] = ()
     phase_seconds: dict[str, float] = {}
     """When the last task of each phase had ended, from the order of the build on."""
+    onto: str = ""
+    """The build whose artifact is the release; empty for none, and for an archive that was handed in."""
     budget_nano_usd: int | None = None
     """What the specification lets the build spend; None: it names no budget."""
 
@@ -289,6 +299,8 @@ class BuildReport(Struct, frozen=True, kw_only=True):
     """In the order their branches were merged into main."""
     optimization: OptimizationRow | None = None
     """None where the spec asks for no optimisation."""
+    release: tuple[ReleaseRow, ...] = ()
+    """What was read of the release that the build stands on; nothing when it stands on none."""
     run: RunFacts | UnsetType = UNSET
 
     def count(self, state: RequirementState) -> int:

@@ -18,6 +18,7 @@ import rich_click as click
 from factory_core.errors import EnvironmentUnfit
 from factory_core.kernel.commands.build_boot import attached, boot, identify
 from factory_core.kernel.commands.build_control import CONTROL
+from factory_core.kernel.commands.build_release import ONTO_HELP, named_release
 from factory_core.kernel.commands.specs import SPEC_WRONG, read_spec_bytes
 
 if TYPE_CHECKING:
@@ -41,6 +42,7 @@ class OutputUnwritable(EnvironmentUnfit):
 )
 @click.option("--template", default="", help="The template to build with, instead of the specification's.")
 @click.option("--max-agents", type=click.IntRange(min=1), help="A lower cap than the specification's.")
+@click.option("--onto", metavar="RELEASE", help=ONTO_HELP)
 @click.option("--strict", is_flag=True, help="Exit 5 when something is stubbed or not understood.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a line: events, then the ending.")
 def build(
@@ -49,6 +51,7 @@ def build(
     detach: bool,
     template: str,
     max_agents: int | None,
+    onto: str | None,
     strict: bool,
     as_json: bool,
 ) -> None:
@@ -67,7 +70,10 @@ def build(
     if not detach:
         _require_writable(folder)
     studio = boot()
-    order = BuildOrder(spec=content, name=name, template=template, max_agents=max_agents)
+    build, release = named_release(onto)
+    order = BuildOrder(
+        spec=content, name=name, template=template, max_agents=max_agents, onto=build, release=release
+    )
     with attach(studio) as attached:
         watch = BuildWatch(studio, attached, as_json=as_json)
         if detach:

@@ -20,12 +20,9 @@ __all__ = ["NEWEST", "print_estimate"]
 NEWEST = "newest"
 
 
-def print_estimate(
-    content: bytes, name: str, template: str, max_agents: int | None, *, since: str, as_json: bool
-) -> None:
-    """Ask the studio of this home. Raises SpecRejected, BuildIdWrong, BuildMissing."""
+def print_estimate(order: BuildOrder, *, since: str, as_json: bool) -> None:
+    """Ask the studio of this home. Raises SpecRejected, BuildIdWrong, BuildMissing, ReleaseUnfit."""
     build = None if since == NEWEST else identify(since)
-    order = BuildOrder(spec=content, name=name, template=template, max_agents=max_agents)
     studio = start()
 
     async def ask(studio: Studio) -> Estimate:

@@ -65,8 +65,15 @@ def check(spec: str, as_json: bool) -> None:
     metavar="BUILD",
     help="Show what is new since that build, or since the project's newest with 'newest', and which tasks would run again.",
 )
+@click.option("--onto", metavar="RELEASE", help="With --since: the release that the build will stand on.")
 def plan(
-    spec: str, as_json: bool, dot: bool, template: str | None, max_agents: int | None, since: str | None
+    spec: str,
+    as_json: bool,
+    dot: bool,
+    template: str | None,
+    max_agents: int | None,
+    since: str | None,
+    onto: str | None,
 ) -> None:
     """Show what would be done, by whom, how long it takes and what it costs; change nothing."""
     from factory_core.builds.runner import pick_template
@@ -77,11 +84,24 @@ def plan(
 
     if as_json + dot > 1 or (dot and since):
         raise click.UsageError("Choose --json, --dot or --since; --json and --since go together.")
+    if onto and not since:
+        raise click.UsageError("--onto goes with --since: the plan itself is the same.")
     if since is not None:
+        from factory_core.builds.orders import BuildOrder
+        from factory_core.kernel.commands.build_release import named_release
         from factory_core.kernel.commands.estimate import print_estimate
 
         content, name = read_spec_bytes(spec)
-        print_estimate(content, name, template or "", max_agents, since=since, as_json=as_json)
+        build, release = named_release(onto)
+        order = BuildOrder(
+            spec=content,
+            name=name,
+            template=template or "",
+            max_agents=max_agents,
+            onto=build,
+            release=release,
+        )
+        print_estimate(order, since=since, as_json=as_json)
         return
     reading = read_spec(spec)
     blueprint = reading.blueprint
