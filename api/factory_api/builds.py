@@ -75,7 +75,7 @@ class BuildRoutes(Controller):
         "/",
         summary="Start a build",
         guards=[require_json],
-        responses={**AS_BEFORE, **problems(409, 415, 429)},
+        responses={**AS_BEFORE, **problems(404, 409, 415, 429)},
     )
     async def create(self, data: Order, desk: Desk, key: Key = "") -> Response[BuildView]:
         """201 and the new build, or 200 and the one that the same Idempotency-Key started before."""

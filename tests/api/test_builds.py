@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import base64
 import json
 from typing import Any
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import pytest
 
@@ -77,6 +78,8 @@ async def test_any_name_of_a_specification_is_taken(order: Any, name: str) -> No
         ({}, "spec"),
         ({"spec": ""}, "spec"),
         ({"spec": "x", "max_agents": 0}, "max_agents"),
+        ({"spec": "x", "onto": "x" * 37}, "onto"),
+        ({"spec": "x", "release": "?"}, "release"),
         ({"spec": "x", "y": 1}, "y"),
     ],
 )
@@ -90,6 +93,18 @@ async def test_a_template_that_is_not_installed_is_named(client: Any) -> None:
     answer = await client.post(BUILDS, json={"spec": "project: {name: T}", "template": "cobol"})
     assert answer.status_code in {404, 422}
     assert "cobol" in answer.json()["detail"]
+
+
+@pytest.mark.parametrize("path", [BUILDS, f"{BUILDS}/estimate"])
+async def test_a_release_that_cannot_be_built_onto_starts_nothing(client: Any, order: Any, path: str) -> None:
+    running = (await order())["id"]
+    archive = base64.b64encode(b"no archive").decode()
+    for release in ({"onto": "newest"}, {"onto": running}, {"onto": "any"}, {"release": archive}):
+        answer = await client.post(path, json={"spec": SPEC, **release})
+        assert answer.status_code == 422
+        assert answer.json()["detail"].endswith("or the folder that was unpacked from one.")
+    assert (await client.post(path, json={"spec": SPEC, "onto": str(UUID(int=1))})).status_code == 404
+    assert (await client.get(BUILDS)).json()["total"] == 1
 
 
 async def test_pages_by_cursor_and_by_offset_hold_every_build_once(client: Any, order: Any) -> None:

@@ -103,7 +103,7 @@ def build(known: BuildKnowledge, memos: Memos) -> None:
         )
         module = task.id.rpartition("/")[2].lower()
         paths = {f"app/{task.params.get('work', '')}/{module}.py", f"tests/contract/test_{module}.py"}
-        made = paths & rendered.keys() if task.agent in ("builder", "tester") else set()
+        made = paths & rendered.keys() if task.agent in ("builder", "migrator", "tester") else set()
         files = tuple(
             FileRef(path=path, digest=str(hash(rendered[path])), size=1, producer=task.id)
             for path in sorted(made)
