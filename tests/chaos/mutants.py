@@ -87,7 +87,12 @@ BLOWS = {
 }
 """What brings each to light soonest."""
 
-KINDS = {"no build lock": "wide", "lost tries may post": "board", "lost tries may send": "mesh"}
+KINDS = {
+    "no build lock": "wide",
+    "no version check": "board",
+    "lost tries may post": "board",
+    "lost tries may send": "mesh",
+}
 """What builds of one kind show best: many tasks of one build that end at once, or tries that lose their task in time."""
 
 SIGNS = {
