@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import io
+import os
+import struct
 import tarfile
+import tracemalloc
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -82,7 +85,7 @@ def test_what_is_not_in_the_project_is_passed_over(template: TemplatePackage, pa
 def test_a_release_has_a_size(template: TemplatePackage, pack: Pack, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(releases, "MOST_BYTES", 5)
     assert release_files(pack(FILES), template)
-    with pytest.raises(ReleaseUnfit, match="more than 0 MiB"):
+    with pytest.raises(ReleaseUnfit, match="more than 0 MiB or 500 files"):
         release_files(pack(FILES | {f"shop/{SCHEMA}": b"{  }"}), template)
 
 
@@ -101,6 +104,92 @@ def test_a_broken_archive_is_refused(template: TemplatePackage, pack: Pack, leng
     broken = pack(FILES)[:length]
     with pytest.raises(ReleaseUnfit, match="no archive that can be read"):
         release_files(broken, template)
+
+
+@pytest.mark.parametrize("pack", [zipped, tarred])
+def test_a_file_of_a_release_has_a_size_and_a_number(
+    template: TemplatePackage, pack: Pack, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    code = "shop/migrations/versions/1.py"
+    assert release_files(pack(FILES | {code: bytes(releases.LONGEST_CODE)}), template)
+    with pytest.raises(ReleaseUnfit, match=r"1\.py is longer than 256 KiB"):
+        release_files(pack(FILES | {code: bytes(releases.LONGEST_CODE + 1)}), template)
+    with pytest.raises(ReleaseUnfit, match="is longer than 4096 KiB"):
+        release_files(pack(FILES | {f"shop/{SCHEMA}": bytes(releases.LONGEST_FILE + 1)}), template)
+    monkeypatch.setattr(releases, "MOST_FILES", 2)
+    assert release_files(pack(FILES), template)
+    with pytest.raises(ReleaseUnfit, match="or 2 files"):
+        release_files(pack(FILES | {"shop/migrations/versions/2.py": b""}), template)
+
+
+def most_taken(archive: bytes, template: TemplatePackage) -> int:
+    """Bytes held at most while the archive is refused."""
+    tracemalloc.start()
+    try:
+        with pytest.raises(ReleaseUnfit):
+            release_files(archive, template)
+        return tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+
+
+def test_a_zip_that_lies_about_its_sizes_is_not_inflated(template: TemplatePackage) -> None:
+    size = 100 * 1024 * 1024
+    lying = zipped({f"shop/{SCHEMA}": bytes(size)})
+    lying = lying.replace(struct.pack("<L", size), struct.pack("<L", 2))
+    assert zipfile.ZipFile(io.BytesIO(lying)).infolist()[0].file_size == 2
+    assert most_taken(lying, template) < 4 * releases.LONGEST_FILE
+
+
+def test_long_headers_of_a_tar_file_are_not_read(template: TemplatePackage) -> None:
+    packed = io.BytesIO()
+    with tarfile.open(fileobj=packed, mode="w:gz", format=tarfile.PAX_FORMAT) as archive:
+        member = tarfile.TarInfo(f"shop/{SCHEMA}")
+        member.pax_headers = {"comment": "x" * 40 * 1024 * 1024}
+        archive.addfile(member)
+    # Unpacked it is there at most twice: as it is read and as it is joined.
+    assert most_taken(packed.getvalue(), template) < 100 * 1024 * 1024
+    with pytest.raises(ReleaseUnfit, match="too much is said about them"):
+        release_files(packed.getvalue(), template)
+
+
+@pytest.mark.parametrize("kind", [zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
+def test_an_entry_is_stored_or_deflated(template: TemplatePackage, kind: int) -> None:
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w", kind) as archive:
+        archive.writestr(f"shop/{SCHEMA}", b"{}")
+    with pytest.raises(ReleaseUnfit, match="compressed in a way that is not read"):
+        release_files(packed.getvalue(), template)
+
+
+def test_an_entry_with_a_password_is_refused(template: TemplatePackage) -> None:
+    content = bytearray(zipped({f"shop/{SCHEMA}": b"{}"}))
+    for signature, place in ((b"PK\x03\x04", 6), (b"PK\x01\x02", 8)):
+        content[content.index(signature) + place] |= 1
+    with pytest.raises(ReleaseUnfit, match="no archive that can be read"):
+        release_files(bytes(content), template)
+
+
+@pytest.mark.parametrize("name", ["\udcff", "\n", "x" * 300], ids=["no text", "a line", "long"])
+def test_names_can_be_shown(template: TemplatePackage, name: str) -> None:
+    with pytest.raises(ReleaseUnfit, match="has a file with the name"):
+        release_files(tarred(FILES | {f"shop/migrations/versions/{name}.py": b""}), template)
+
+
+def test_a_folder_is_packed_whatever_its_dates_and_has_a_size(
+    template: TemplatePackage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    zipfile.ZipFile(io.BytesIO(zipped(FILES))).extractall(tmp_path)
+    folder = tmp_path / "shop"
+    (folder / "node_modules").mkdir()
+    (folder / "node_modules" / "x").write_bytes(b"x" * 100)
+    os.utime(folder / SCHEMA, (0, 0))
+    monkeypatch.setattr(releases, "MOST_BYTES", 50)
+    _, packed = named_release(str(folder))
+    assert release_files(packed, template)[SCHEMA] == b"{}"
+    (folder / "large").write_bytes(b"x" * 100)
+    with pytest.raises(ReleaseUnfit, match="holds more than 0 MiB"):
+        named_release(str(folder))
 
 
 def test_a_release_is_named_by_build_archive_or_folder(template: TemplatePackage, tmp_path: Path) -> None:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import io
+import os
 import zipfile
+from collections.abc import Iterator
 from pathlib import Path
 from uuid import UUID
 
@@ -13,7 +15,8 @@ ONTO_HELP = (
     "Keep the migrations of an earlier release and add one that leads to the new tables. RELEASE is a build's id, newest, "
     "an archive that a build handed out, or a folder that holds one or was unpacked from one."
 )
-LONGEST_FILE = 16 * 1024 * 1024
+INSTALLED = frozenset({"node_modules", "venv", "__pycache__"})
+"""Folders that are no part of what was handed out."""
 
 
 def named_release(onto: str | None) -> tuple[str, bytes]:
@@ -44,17 +47,28 @@ def _is_build(text: str) -> bool:
 
 
 def _packed(folder: Path) -> bytes:
-    """The files of an unpacked artifact, but for what begins with a dot (``.git``, ``.venv``) and for links."""
+    """The files of an unpacked artifact, but for links, what is installed and what begins with a dot (``.venv``).
+
+    Raises ReleaseUnfit when there is too much of it."""
+    from factory_core.builds.release import LONGEST_FILE, MOST_BYTES, ReleaseUnfit
+
     packed = io.BytesIO()
-    with zipfile.ZipFile(packed, "w") as archive:
-        for path in sorted(folder.rglob("*")):
+    total = 0
+    with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
+        for path in _files(folder):
+            if path.stat().st_size > LONGEST_FILE:
+                continue
+            content = path.read_bytes()
+            total += len(content)
+            if total > MOST_BYTES:
+                raise ReleaseUnfit(f"{folder} holds more than {MOST_BYTES // 1024 // 1024} MiB.")
             parts = path.relative_to(folder).parts
-            hidden = any(part.startswith(".") for part in parts)
-            if (
-                not hidden
-                and path.is_file()
-                and not path.is_symlink()
-                and path.stat().st_size <= LONGEST_FILE
-            ):
-                archive.write(path, "/".join(("release", *parts)))
+            archive.writestr(zipfile.ZipInfo("/".join(("release", *parts))), content)
     return packed.getvalue()
+
+
+def _files(folder: Path) -> Iterator[Path]:
+    for place, folders, names in os.walk(folder):
+        folders[:] = sorted(name for name in folders if not name.startswith(".") and name not in INSTALLED)
+        paths = (Path(place, name) for name in sorted(names) if not name.startswith("."))
+        yield from (path for path in paths if path.is_file() and not path.is_symlink())
