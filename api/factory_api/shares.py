@@ -52,8 +52,11 @@ class ShareRoutes(Controller):
         """What the organisation and its projects get, and what they hold now; the projects that hold most first."""
         opened = _opened(database)
         async with opened.tenant_transaction(organisation) as ours:
-            if not await holdings(ours, organisation):  # nothing was built yet
-                await Journal(opened.pool).found(organisation, "local")
+            if await holdings(ours, organisation):
+                return await holding_of(ours, organisation)
+        # Nothing was built yet. Not within the other: who holds one connection must not wait for a second.
+        await Journal(opened.pool).found(organisation, "local")
+        async with opened.tenant_transaction(organisation) as ours:
             return await holding_of(ours, organisation)
 
     @get("/projects/{project:str}", summary="See a project's share", responses=problems())

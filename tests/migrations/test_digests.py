@@ -26,7 +26,7 @@ OLDER_FUNCTION = """
     drop function journal.tend(double precision);
     create function journal.tend(p_ttl double precision) returns integer language sql as 'select 0'"""
 OLDER_TABLES = """
-    drop table board, mail, archive;
+    drop table board, mail, archive, host_use, packed;
     drop index build_to_archive;
     alter table build drop column archived, drop column first_fence;
     alter table task drop column afresh"""

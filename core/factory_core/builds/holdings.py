@@ -1,7 +1,7 @@
 """Who holds what: the shares of organisations and projects beside what they use of them at the moment of asking.
 
 As in ``figures`` the same statements serve an organisation, over a connection that sees its rows only, and the operator.
-They are bounded by what is open, never by how much there has ever been.
+What they count is bounded by what is open; shares themselves are read of all that have one.
 """
 
 from __future__ import annotations

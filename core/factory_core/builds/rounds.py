@@ -212,9 +212,9 @@ def settle_merges(
             findings.append(Finding(level=FindingLevel.INFO, code="merge-tried-again", message=said))
     own = {track.merge for track in known.plan.tracks}
     for task in (each.id for each in known.plan.tasks if each.id not in own):
-        *earlier, _ = tries_of(task, names)
-        for tried in earlier:
-            failed = _failures([records[tried]]) if tried in records else []
+        # A try that never came to its end says nothing, and takes nothing back.
+        for tried in [one for one in tries_of(task, names) if one in records][:-1]:
+            failed = _failures([records[tried]])
             if failed:  # what was red at first is told, and what was made of it then does not count
                 dropped.add(tried)
                 said = f"{tried} was red: {'; '.join(failed)}. It was asked again after a correction."

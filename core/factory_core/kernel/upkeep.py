@@ -47,9 +47,10 @@ class Upkeep:
     async def turn(self) -> int:
         """Do some of it: how much. Safe beside other workers."""
         await self._sweep()
-        moved = await self._archivist.turn() if self._archivist is not None else 0
-        moved += await self._packer.turn() if self._packer is not None else 0
-        return moved + await self._pool.fetchval("select journal.forget($1)", self._memo)
+        # First what needs no storage, which may be away.
+        moved: int = await self._pool.fetchval("select journal.forget($1)", self._memo)
+        moved += await self._archivist.turn() if self._archivist is not None else 0
+        return moved + (await self._packer.turn() if self._packer is not None else 0)
 
     async def run(self, every: float = 60.0) -> None:
         """For ever, every so many seconds; sooner again while there is a backlog."""

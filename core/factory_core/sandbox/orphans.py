@@ -42,17 +42,20 @@ def _held(pid: int) -> Generator[int]:
 
 
 def _is_orphan(folder: Path, program: Path) -> bool:
-    """Whether it is the first process of a namespace below ours, and its parent is no bubblewrap."""
+    """Whether it is the first process of a namespace below ours, has begun nothing, and its parent is no bubblewrap."""
     facts = dict(line.split(":", 1) for line in (folder / "status").read_text().splitlines())
-    _, *inside = facts["NSpid"].split()
+    _, *inside = facts.get("NSpid", "0").split()
     mine = _command(folder)
-    parent = _command(PROC / facts["PPid"].strip())
-    return inside[-1:] == ["1"] and mine[:1] == [str(program)] != parent[:1] and DIES_WITH_PARENT in mine
+    parent = _command(PROC / facts["PPid"].strip())  # nothing, when that is in a namespace above ours
+    begun = (folder / "task" / folder.name / "children").read_text().split()
+    mute = inside[-1:] == ["1"] and DIES_WITH_PARENT in mine and not begun
+    return mute and bool(parent) and mine[:1] == [str(program)] != parent[:1]
 
 
 def _command(folder: Path) -> list[str]:
-    """Empty when it ended while we looked."""
+    """Empty when it ended while we looked, and for a thread of the kernel."""
     try:
-        return os.fsdecode((folder / "cmdline").read_bytes()).split("\0")
+        told = (folder / "cmdline").read_bytes()
     except OSError:
         return []
+    return os.fsdecode(told).split("\0") if told else []

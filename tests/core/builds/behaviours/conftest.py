@@ -12,6 +12,7 @@ import pytest
 
 from factory_core.builds.crashpoints import CrashPoints
 from factory_core.builds.delivery import Delivery
+from factory_core.builds.journal import Completion, CompletionKind
 from factory_core.builds.runner import BuildRunner, Workshop
 from factory_core.builds.tools import Blobs
 from factory_core.builds.workspaces import Workspaces
@@ -96,7 +97,10 @@ def build(desk: Any, tmp_path: Path) -> Callable[..., Awaitable[Any]]:
         doubled: list[Any] = []
         while waiting:
             attempt = waiting.pop(0)
-            reports = [(attempt, await runner.run(attempt))]
+            try:
+                reports = [(attempt, await runner.run(attempt))]
+            except TimeoutError as error:  # without a word of the agent, as past a deadline
+                reports = [(attempt, Completion(kind=CompletionKind.FAILED, reason=str(error)))]
             if attempt.task == twice:
                 reports.append((attempt, await runner.run(attempt)))
                 doubled = [completion for _, completion in reports]

@@ -35,9 +35,7 @@ async def made(build: Any, paradigm: str, behaviours: str, **acts: Any) -> Any:
         behaviours,
         planner=StudioPlanner((Swarm(), NeuralMesh(), Temporal())),
         more=f"meta: {{paradigm: {paradigm}}}",
-        peer=lambda work, code: Outcome(),
-        moderator=verdict,
-        **acts,
+        **{"peer": lambda work, code: Outcome(), "moderator": verdict, **acts},
     )
 
 
@@ -76,6 +74,25 @@ async def test_a_mesh_that_stays_red_is_tried_twice_more_and_the_checks_have_the
     assert tries == ["mesh/verdict/retry/1", "mesh/verdict/retry/1/retry/1"]
     rows = [(row["name"], row["passed"]) for row in ended.report["gates"]]
     assert sorted(rows) == [("interfaces", False), ("lint", True), ("tests", True)]
+
+
+async def test_a_mesh_whose_next_try_never_ends_stays_red(build: Any) -> None:
+    def lost(work: Work, code: bytes) -> Outcome:
+        if "again" in work.params:
+            raise TimeoutError("past its deadline")
+        return verdict(work, code)
+
+    ended = await made(
+        build,
+        "neural_mesh",
+        FAILING,
+        debugger=lambda w, c: file(FIXED),
+        validator=lambda w, c: gate(w, FIXED),
+        moderator=lost,
+    )
+    assert ended.added["mesh/verdict/retry/1"] == "failed"
+    assert ended.state == "failed"
+    assert {row["name"]: row["passed"] for row in ended.report["gates"]}["interfaces"] is False
 
 
 async def test_a_mesh_without_a_known_correction_says_so_and_the_checks_run(build: Any) -> None:

@@ -10,7 +10,7 @@ alter table build drop column if exists held_at, drop column if exists paused, d
     drop column if exists first_fence;
 alter table task drop column if exists afresh;
 -- 01_host_use
-drop table host_use;
+drop table if exists host_use;
 -- 01_shares
 drop table if exists project_share, usage;
 drop index if exists build_open_of, task_busy, task_ready;
