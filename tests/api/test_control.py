@@ -113,6 +113,18 @@ async def test_a_fork_by_another_specification_is_planned_anew(client: Any, ende
     assert wrong.json()["type"] == "urn:factory:problem:spec-rejected"
 
 
+@pytest.mark.parametrize("name", ["spec", "spec_name", "template", "release", "max_agents"])
+@pytest.mark.parametrize("task", ["plan", None])
+async def test_what_the_studio_checked_is_not_changed_by_a_fork(
+    client: Any, ended: Any, task: str | None, name: str
+) -> None:
+    """Such as the digest of a specification that another organisation stored."""
+    order = {"params": {name: "a" * 64}} | ({"task": task} if task else {})
+    answer = await client.post(f"{await ended()}/fork", json=order)
+    assert answer.status_code == 422, answer.text
+    assert answer.json()["type"] == "urn:factory:problem:fork-unfit"
+
+
 async def test_a_build_under_way_is_not_forked(client: Any, order: Any) -> None:
     answer = await client.post(f"{BUILDS}/{(await order())['id']}/fork", json={})
     assert (answer.status_code, answer.json()["state"]) == (409, "queued")

@@ -221,6 +221,14 @@ class Journal:
             rows = await connection.fetch(query, org, before, limit)
         return tuple(_as(BuildRow, row, "options") for row in rows)
 
+    async def passed(self, org: UUID, slug: str) -> UUID | None:
+        """The project's newest build that passed."""
+        query = """
+            select id from build where org_id = $1 and state = 'passed' and options ->> 'slug' = $2
+            order by id desc limit 1"""
+        async with self._tenant(org) as connection:
+            return await connection.fetchval(query, org, slug)
+
     async def tasks(self, org: UUID, build: UUID) -> tuple[TaskRow, ...]:
         """The tasks in the order they were inserted, each with the ids it waits for."""
         async with self._tenant(org) as connection:

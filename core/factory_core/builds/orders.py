@@ -11,7 +11,7 @@ from factory_core.contracts.plan import Quote
 from factory_core.errors import FactoryError
 from factory_core.specs import Problem
 
-__all__ = ["ArtifactMissing", "BuildOrder", "Fork", "ForkUnfit", "SpecRejected", "Started"]
+__all__ = ["OWN_PARAMS", "ArtifactMissing", "BuildOrder", "Fork", "ForkUnfit", "SpecRejected", "Started"]
 
 
 class SpecRejected(FactoryError):
@@ -75,15 +75,22 @@ class Fork(Struct, frozen=True, kw_only=True):
     key: str = ""
 
 
+OWN_PARAMS = frozenset({"spec", "spec_name", "template", "release", "max_agents"})
+"""Parameters of the first task that the service sets from what it has checked. They name stored content by digest,
+which may be anybody's."""
+
+
 class ForkUnfit(FactoryError):
-    """A fork from a task and by another specification at once."""
+    """A fork from a task and by another specification at once, or with a parameter that is not for callers to change."""
 
     status = 422
     exit_code = 64
 
-    def __init__(self) -> None:
+    def __init__(self, reason: str = "") -> None:
         super().__init__(
-            "A fork with another specification is planned anew, so it takes no task and no params: what is equal is "
+            f"{reason} Fork with another specification, or start a build."
+            if reason
+            else "A fork with another specification is planned anew, so it takes no task and no params: what is equal is "
             "reused by itself. Leave the task and the params out, or the specification."
         )
 

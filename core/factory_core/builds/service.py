@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 from collections.abc import Mapping, Sequence
 from math import fsum
@@ -29,7 +30,15 @@ from factory_core.builds.journal import (
     TaskRow,
 )
 from factory_core.builds.knowledge import BuildKnowledge, ancestors
-from factory_core.builds.orders import ArtifactMissing, BuildOrder, Fork, ForkUnfit, SpecRejected, Started
+from factory_core.builds.orders import (
+    OWN_PARAMS,
+    ArtifactMissing,
+    BuildOrder,
+    Fork,
+    ForkUnfit,
+    SpecRejected,
+    Started,
+)
 from factory_core.builds.record import TaskRecord
 from factory_core.builds.release import (
     NEWEST,
@@ -256,6 +265,8 @@ class BuildService:
             if order.task or order.params:
                 raise ForkUnfit
             return await self._planned_anew(org, order, options)
+        if own := OWN_PARAMS.intersection(order.params if order.task in ("", PLAN_TASK) else ()):
+            raise ForkUnfit(f"{', '.join(sorted(own))} of the task {PLAN_TASK} is kept from the source.")
         asked = ForkOrder(
             org=org,
             source=order.source,
@@ -326,7 +337,7 @@ class BuildService:
         if order.release and order.onto:
             raise ReleaseUnfit("Two releases are named, a build and an archive.")
         if order.release:
-            return release_files(order.release, known.template), ""
+            return await asyncio.to_thread(release_files, order.release, known.template), ""
         if not order.onto:
             return {}, ""
         slug = known.blueprint.project.slug
@@ -334,22 +345,17 @@ class BuildService:
         if build is None:
             raise ReleaseUnfit(f"No build {order.onto} of the project {slug} has passed.")
         _, archive = await self.artifact(org, build, "zip")
-        return release_files(archive, known.template), str(build)
+        return await asyncio.to_thread(release_files, archive, known.template), str(build)
 
     async def _named(self, org: UUID, onto: str, slug: str) -> UUID | None:
         """The build of the project, if it passed. Raises BuildMissing."""
+        if onto == NEWEST:
+            return await self._journal.passed(org, slug)
         try:
-            rows = (
-                [await self._journal.build(org, UUID(onto))]
-                if onto != NEWEST
-                else await self.newest(org, limit=200)
-            )
+            row = await self._journal.build(org, UUID(onto))
         except ValueError as error:
             raise ReleaseUnfit(f"{onto!r} is neither the id of a build nor {NEWEST}.") from error
-        passed = (
-            row.id for row in rows if row.options.get("slug") == slug and row.state is BuildState.PASSED
-        )
-        return next(passed, None)
+        return row.id if row.options.get("slug") == slug and row.state is BuildState.PASSED else None
 
     async def _earlier(
         self, org: UUID, slug: str, since: UUID | None

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 import factory_template_neoforge
+from factory_core.builds.ids import uuid7
 from factory_core.builds.orders import BuildOrder, Fork
 from factory_core.builds.release import ReleaseUnfit
 from factory_core.builds.service import BuildService
@@ -236,6 +237,23 @@ async def test_a_fork_by_another_specification_stands_on_the_same_release(
     first, second = await studio.report(onto), await studio.report(fork.build)
     assert first["release"] == second["release"] != []
     assert second["run"]["onto"] == str(release)
+
+
+async def test_the_newest_release_is_found_behind_many_builds_of_other_projects(
+    desk: Any, tracks: ModuleType, tmp_path: Path
+) -> None:
+    studio = studio_of(tracks, desk, tmp_path, f"{next(numbers)}")
+    release = await ordered(studio, spec=FIRST)
+    for slug, state in [("elsewhere", "passed")] * 201 + [("library", "failed")]:
+        await desk.connection.execute(
+            "insert into build (id, org_id, idem_key, spec_digest, options, state, open, created_at, max_agents, max_depth)"
+            " values ($1, $2, gen_random_uuid()::text, '', jsonb_build_object('slug', $3::text), $4, false,"
+            " factory_now(), 1, 1)",
+            uuid7(), desk.org, slug, state,
+        )  # fmt: skip
+    told = await service_of(studio).start(desk.org, BuildOrder(spec=NEXT, onto="newest"))
+    row = await service_of(studio).get(desk.org, told.build)
+    assert row.options["onto"] == str(release)
 
 
 async def test_what_is_no_release_of_the_project_is_refused(
