@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import ast
+import re
 from collections.abc import Iterable
+from typing import Annotated
 
 import msgspec
-from msgspec import Struct
+from msgspec import Meta, Struct
 
 from factory_core.contracts.blueprint import Field, FieldKind, Secrecy
 
 from .context import EntityView, FieldView, LinkView, creation_order
+from .kinds import quoted
 
 __all__ = [
     "SCHEMA_FILE",
@@ -27,39 +31,46 @@ __all__ = [
 
 SCHEMA_FILE = "migrations/schema.json"
 ACCOUNTS = "auth_accounts"
+MOST_TABLES = 1000
+MOST_DEFAULTS = 128 * 1024
+"""Characters of all defaults. They are Python, and parsed."""
+
+Name = Annotated[str, Meta(min_length=1, max_length=500)]
+Words = Annotated[str, Meta(max_length=200)]
+Digits = Annotated[int, Meta(ge=0, le=38)]
 
 
 class Column(Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
     """A column. ``kind`` is the field's kind, ``list text`` for a list of text, ``hashed`` or ``encrypted`` for a secret."""
 
-    name: str
+    name: Name
     kind: str
     nullable: bool = False
-    length: int | None = None
-    precision: int = 0
-    scale: int = 0
+    length: Annotated[int, Meta(ge=1, le=10_000_000)] | None = None
+    precision: Digits = 0
+    scale: Digits = 0
     values: tuple[str, ...] = ()
     """What an enum may hold."""
     default: str = ""
     """What a row gets that has no value, as Python; empty when the specification gives none."""
-    field: str = ""
+    field: Words = ""
     """``Card.title``; empty for what is in every table."""
 
 
 class Unique(Struct, frozen=True, kw_only=True):
-    name: str
+    name: Name
     columns: tuple[str, ...]
 
 
 class Index(Struct, frozen=True, kw_only=True):
-    name: str
+    name: Name
     column: str
 
 
-class Key(Struct, frozen=True, kw_only=True, omit_defaults=True):
+class Key(Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
     """A foreign key to the ``id`` of ``target``. ``later``: it closes a circle of tables."""
 
-    name: str
+    name: Name
     column: str
     target: str
     on_delete: str = ""
@@ -69,10 +80,10 @@ class Key(Struct, frozen=True, kw_only=True, omit_defaults=True):
 class Table(Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
     """A table. ``owner`` is what it is made for: ``Card``, ``Card.labels``, or nothing for the accounts."""
 
-    name: str
-    owner: str = ""
+    name: Name
+    owner: Words = ""
     primary: tuple[str, ...] = ("id",)
-    columns: tuple[Column, ...]
+    columns: Annotated[tuple[Column, ...], Meta(max_length=500)]
     uniques: tuple[Unique, ...] = ()
     indexes: tuple[Index, ...] = ()
     keys: tuple[Key, ...] = ()
@@ -88,7 +99,7 @@ class Schema(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     format: int = 1
     revision: str = ""
     """The migration that leads to them."""
-    tables: tuple[Table, ...] = ()
+    tables: Annotated[tuple[Table, ...], Meta(max_length=MOST_TABLES)] = ()
 
     def table(self, name: str) -> Table | None:
         """The table of that name."""
@@ -101,8 +112,60 @@ def written(schema: Schema) -> str:
 
 
 def read_schema(content: bytes) -> Schema:
-    """What ``written`` wrote. Raises msgspec.DecodeError."""
-    return msgspec.json.decode(content, type=Schema)
+    """What ``written`` wrote. It may be anybody's, and becomes Python: so it names nothing but what it holds, and what is
+    no plain value is refused. Raises msgspec.DecodeError."""
+    try:
+        schema = msgspec.json.decode(content, type=Schema)
+    except (RecursionError, UnicodeError) as error:
+        raise msgspec.DecodeError("it is no list of tables") from error
+    tables = {table.name for table in schema.tables}
+    if len(tables) < len(schema.tables):
+        raise msgspec.ValidationError("two tables have one name")
+    if sum(len(column.default) for table in schema.tables for column in table.columns) > MOST_DEFAULTS:
+        raise msgspec.ValidationError(f"the defaults have more than {MOST_DEFAULTS} characters")
+    for table in schema.tables:
+        _check(table, tables)
+    return schema
+
+
+def _check(table: Table, tables: set[str]) -> None:
+    """Raises msgspec.ValidationError."""
+    columns = {column.name for column in table.columns}
+    named = [*table.primary, *(index.column for index in table.indexes), *(key.column for key in table.keys)]
+    named += [name for unique in table.uniques for name in unique.columns]
+    constraints = [one.name for one in (*table.uniques, *table.indexes, *table.keys)]
+    for name in (table.name, *columns, *constraints):
+        if not name.isidentifier():
+            raise msgspec.ValidationError(f"{name!a} is no name")
+    if len(columns) < len(table.columns) or not columns.issuperset(named):
+        raise msgspec.ValidationError(f"the columns of {table.name} are not those it names")
+    if not tables.issuperset(key.target for key in table.keys):
+        raise msgspec.ValidationError(f"{table.name} refers to a table that is not there")
+    if any(key.on_delete not in ("", "CASCADE", "SET NULL") for key in table.keys):
+        raise msgspec.ValidationError(f"{table.name} has a key that is not known")
+    for column in table.columns:
+        if column.kind not in _KINDS and not column.kind.startswith("list "):
+            raise msgspec.ValidationError(f"{table.name}.{column.name} is of no kind that is known")
+        if not _plain(column.default):
+            raise msgspec.ValidationError(f"the default of {table.name}.{column.name} is no plain value")
+
+
+_MADE = re.compile(
+    r"datetime\.now\(UTC\)(\.date\(\))?"
+    r"|(Decimal|UUID|(date|datetime|time)\.fromisoformat)\(\"[0-9A-Za-z:+. -]{1,64}\"\)"
+)
+"""The calls that ``_default`` writes."""
+
+
+def _plain(code: str) -> bool:
+    """Whether it is a value as ``_default`` writes it, to the letter: so it holds no comment and no second line."""
+    if not code or _MADE.fullmatch(code):
+        return True
+    try:
+        value = ast.literal_eval(code)
+        return code in (quoted(value), repr(value))
+    except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError):
+        return False
 
 
 _ID = Column(name="id", kind="uuid")
@@ -242,6 +305,9 @@ _TYPES = {
     "json": "sa.JSON(none_as_null=True)",
     "position": "sa.Integer()",
 }
+
+
+_KINDS = frozenset({*_TYPES, "text", "email", "url", "enum", "decimal", "hashed", "encrypted"})
 
 
 def column_type(column: Column) -> str:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from subprocess import CompletedProcess
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -243,6 +245,78 @@ def test_what_costs_data_is_told_and_what_cannot_be_done_is_refused(
 def test_a_release_that_cannot_be_gone_on_from_is_refused(files: dict[str, bytes], reason: str) -> None:
     with pytest.raises(ReleaseUnfit, match=re.escape(reason)):
         earlier_in(files)
+
+
+def schema_with(**changes: Any) -> bytes:
+    """A schema of two tables with something of it changed: ``name``, or what a column or a key has."""
+    column = {"name": "a", "kind": "text"} | changes.pop("column", {})
+    key = {"name": "fk_a", "column": "a", "target": "others"} | changes.pop("key", {})
+    other = {"name": "others", "columns": [{"name": "id", "kind": "uuid"}]}
+    table = {"name": "things", "columns": [*other["columns"], column], "keys": [key], **changes}
+    return json.dumps({"tables": [table, other]}).encode()
+
+
+def test_a_schema_may_hold_any_default_that_is_written() -> None:
+    for default in (
+        '"a # b"', "-1", "1.5", "True", "[]", "{'a': [1, None]}", 'Decimal("1.50")', "datetime.now(UTC).date()",
+        'datetime.fromisoformat("2020-01-01T00:00:00+00:00")', "datetime.now(UTC)", 'UUID("0199a1de-0000-7000-8000-00")',
+    ):  # fmt: skip
+        column = read_schema(schema_with(column={"default": default})).tables[0].column("a")
+        assert column is not None
+        assert column.default == default
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"name": 'things"), x('},
+        {"name": "x" * 501},
+        {"name": "others"},
+        {"column": {"name": 'a" + b'}},
+        {"column": {"kind": "strange"}},
+        {"column": {"kind": "decimal", "precision": 10**9}},
+        {"column": {"kind": "decimal", "scale": -1}},
+        {"column": {"length": 10**12}},
+        *({"column": {"default": code}} for code in (
+            "__import__('os').system('id')", '"a" # b', "1\n", "(1)", "[" * 5000, "-" * 100_000 + "1", "9" * 5000, "now()",
+            'Decimal("1") + x("")', '"' + "x" * 200_000 + '"',
+        )),
+        {"key": {"target": 'others"'}},
+        {"key": {"target": "nowhere"}},
+        {"key": {"column": "nothing"}},
+        {"key": {"on_delete": "WHATEVER"}},
+        {"key": {"name": 'fk"'}},
+        {"key": {"what": 1}},
+        {"primary": ["b"]},
+        {"uniques": [{"name": "uq", "columns": ["b"]}]},
+        {"indexes": [{"name": "ix a", "column": "a"}]},
+    ],
+    ids=lambda wrong: repr(wrong)[:60],
+)  # fmt: skip
+def test_a_schema_that_no_release_has_is_refused(wrong: dict[str, Any]) -> None:
+    assert read_schema(schema_with())
+    with pytest.raises(ReleaseUnfit, match="cannot be read"):
+        earlier_in({SCHEMA_FILE: schema_with(**wrong)})
+
+
+def test_a_schema_is_not_nested_for_ever_and_has_a_number_of_tables() -> None:
+    for content in (
+        b'{"tables": [{"keys": [{"what": ' + b"[" * 100_000,
+        json.dumps(
+            {"tables": [{"name": f"t{n}", "columns": [], "primary": []} for n in range(1001)]}
+        ).encode(),
+        b'{"revision": "\xff"}',
+    ):
+        with pytest.raises(ReleaseUnfit, match="cannot be read"):
+            earlier_in({SCHEMA_FILE: content})
+
+
+def test_what_a_migration_is_is_read_without_parsing_it() -> None:
+    by_hand = (
+        b"revision: str = 'a'  # by hand\ndown_revision: str | None = None\nx = (((\n    revision = 'b'\n"
+    )
+    found = earlier_in({SCHEMA_FILE: b'{"revision": "a"}', f"{VERSIONS}1.py": by_hand})
+    assert (found.head, found.count) == ("a", 1)
 
 
 FIELDS = (
