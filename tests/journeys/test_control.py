@@ -140,6 +140,7 @@ def test_a_paused_build_survives_the_loss_of_everything_and_is_resumed_retried_a
     assert f"a fork of {build}" in home.run("builds", "show", fork["build"]).stdout
 
 
+@pytest.mark.slow
 def test_a_retry_survives_its_worker(home: Any, tmp_path: Path) -> None:
     spec = tmp_path / "spec.yaml"
     spec.write_text(SPEC.replace("Held", "Again"))
