@@ -36,6 +36,7 @@ MOST_DEFAULTS = 128 * 1024
 """Characters of all defaults. They are Python, and parsed."""
 
 Name = Annotated[str, Meta(min_length=1, max_length=500)]
+Some = Annotated[tuple[str, ...], Meta(min_length=1, max_length=100)]
 Words = Annotated[str, Meta(max_length=200)]
 Digits = Annotated[int, Meta(ge=0, le=38)]
 
@@ -59,7 +60,7 @@ class Column(Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unkno
 
 class Unique(Struct, frozen=True, kw_only=True):
     name: Name
-    columns: tuple[str, ...]
+    columns: Some
 
 
 class Index(Struct, frozen=True, kw_only=True):
@@ -82,7 +83,7 @@ class Table(Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknow
 
     name: Name
     owner: Words = ""
-    primary: tuple[str, ...] = ("id",)
+    primary: Some = ("id",)
     columns: Annotated[tuple[Column, ...], Meta(max_length=500)]
     uniques: tuple[Unique, ...] = ()
     indexes: tuple[Index, ...] = ()

@@ -288,6 +288,8 @@ def test_a_schema_may_hold_any_default_that_is_written() -> None:
         {"key": {"name": 'fk"'}},
         {"key": {"what": 1}},
         {"primary": ["b"]},
+        {"primary": []},
+        {"uniques": [{"name": "uq", "columns": []}]},
         {"uniques": [{"name": "uq", "columns": ["b"]}]},
         {"indexes": [{"name": "ix a", "column": "a"}]},
     ],
@@ -303,7 +305,7 @@ def test_a_schema_is_not_nested_for_ever_and_has_a_number_of_tables() -> None:
     for content in (
         b'{"tables": [{"keys": [{"what": ' + b"[" * 100_000,
         json.dumps(
-            {"tables": [{"name": f"t{n}", "columns": [], "primary": []} for n in range(1001)]}
+            {"tables": [{"name": f"t{n}", "columns": [{"name": "id", "kind": "uuid"}]} for n in range(1001)]}
         ).encode(),
         b'{"revision": "\xff"}',
     ):
