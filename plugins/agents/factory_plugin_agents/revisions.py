@@ -18,7 +18,7 @@ from factory_core.errors import FactoryError
 from .naming import digest
 from .sampling import Sample, samples
 from .schema import SCHEMA_FILE, Schema, read_schema, written
-from .upgrades import Carry, Difference, Fill, Step, difference
+from .upgrades import Carry, Difference, Fill, Note, Step, difference
 
 __all__ = [
     "Earlier",
@@ -52,6 +52,8 @@ class Earlier(Struct, frozen=True, kw_only=True):
     schema: Schema
     head: str
     count: int
+    unknown: tuple[str, ...] = ()
+    """Files of migrations after that of ``schema``, oldest first: what they do to tables is not known."""
 
 
 class Migration(Struct, frozen=True, kw_only=True):
@@ -88,6 +90,8 @@ def migration_of(schema: Schema, earlier: Earlier | None) -> Migration:
     """From the release's tables to these. Equal tables after an equal release: an equal id."""
     before = earlier.schema if earlier is not None else Schema()
     changes = difference(before, schema)
+    if earlier is not None and earlier.unknown:
+        changes.warnings.append(_unknown(earlier.unknown))
     down = earlier.head if earlier is not None else None
     revision = digest(f"{down or ''}\0{_structure(schema)}")[:12]
     return Migration(
@@ -147,7 +151,34 @@ def earlier_in(files: Mapping[str, bytes]) -> Earlier:
         raise ReleaseUnfit(
             f"The release's {SCHEMA_FILE} is of a migration {schema.revision} that it does not hold."
         )
-    return Earlier(schema=schema, head=head, count=len(migrations))
+    files_of = dict(zip((revision for revision, _ in told), migrations, strict=True))
+    later = _later(schema.revision, head, dict(told))
+    unknown = tuple(files_of[revision] for revision in later)
+    return Earlier(schema=schema, head=head, count=len(migrations), unknown=unknown)
+
+
+def _later(known: str, head: str, told: Mapping[str, str | None]) -> list[str]:
+    """The migrations after ``known`` up to ``head``, oldest first. Raises ReleaseUnfit."""
+    later: list[str] = []
+    at: str | None = head
+    while at != known:
+        if at is None or at not in told or at in later:
+            raise ReleaseUnfit(
+                f"The release's {SCHEMA_FILE} is of a migration {known} that {head}, its newest, does not follow."
+            )
+        later.insert(0, at)
+        at = told[at]
+    return later
+
+
+def _unknown(files: tuple[str, ...]) -> Note:
+    """A migration of one's own is welcome as long as it changes rows alone."""
+    message = (
+        f"{SCHEMA_FILE} of the release is older than {', '.join(files)}: the new migration follows, and takes the tables to "
+        "be as they were before. If tables are changed there, change them back in a migration of your own, and have the "
+        "specification change them."
+    )
+    return Note("schema-older", SCHEMA_FILE, message)
 
 
 def upgrade_findings(migration: Migration, blueprint: Blueprint) -> tuple[tuple[Finding, ...], str]:

@@ -6,8 +6,8 @@ from msgspec import Struct
 
 from .carrying import same_storage
 from .kinds import quoted
+from .pairing import paired
 from .schema import Column, Schema, Table
-from .upgrades import paired
 
 __all__ = ["Sample", "samples"]
 

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import ClassVar
 
 from msgspec import Struct, field
 from msgspec.structs import replace
 
 from .carrying import carried, guards_of, same_storage
+from .collisions import collision
 from .kinds import quoted
+from .pairing import paired
 from .schema import Column, Index, Key, Schema, Table, Unique, column_type
 
-__all__ = ["Difference", "Note", "Step", "difference", "paired"]
+__all__ = ["Difference", "Note", "Step", "difference"]
 
 
 class Step(Struct, frozen=True, kw_only=True):
@@ -162,7 +164,7 @@ def difference(old: Schema, new: Schema, *, back: bool = False) -> Difference:
     found.steps += [Drop(table=name) for name in sorted(replaced)]
     found.steps += [Create(table=table.name, made=table) for table in made]
     for before, after in pairs:
-        _Alteration(found, _renamed(before, after, names), after, back=back).work_out()
+        _Alteration(found, _renamed(before, after, names), after, held=before.uniques, back=back).work_out()
     found.steps += [Connect(table=table.name, key=key) for table in made for key in table.keys if key.later]
     found.steps += [
         Disconnect(table=table.name, name=key.name) for table in gone for key in table.keys if key.later
@@ -177,30 +179,6 @@ def difference(old: Schema, new: Schema, *, back: bool = False) -> Difference:
         for table in gone
     ]
     return found
-
-
-def paired(old: Schema, new: Schema) -> list[tuple[Table, Table]]:
-    """Tables before and after: of the same name and owner, else of one owner, else of one name."""
-    found: dict[str, Table] = {}
-    for rank in (3, 2, 1):
-        for after in new.tables:
-            taken = {table.name for table in found.values()}
-            alike = (
-                table for table in old.tables if _likeness(table, after) == rank and table.name not in taken
-            )
-            before = next(alike, None)
-            if after.name not in found and before is not None:
-                found[after.name] = before
-    return [(found[table.name], table) for table in new.tables if table.name in found]
-
-
-def _likeness(before: Table, after: Table) -> int:
-    if before.primary != after.primary:
-        return 0
-    named, owned = before.name == after.name, before.owner == after.owner
-    if named:
-        return 3 if owned else 1
-    return 2 if owned and after.owner else 0
 
 
 def _rename(found: Difference, before: Table, after: Table, taken: set[str]) -> None:
@@ -232,10 +210,14 @@ def _bonds(uniques: Iterable[Unique], keys: Iterable[Key]) -> tuple[tuple[str, s
 class _Alteration:
     """One table that stays, column by column."""
 
-    def __init__(self, found: Difference, old: Table, new: Table, *, back: bool) -> None:
+    def __init__(
+        self, found: Difference, old: Table, new: Table, *, held: tuple[Unique, ...], back: bool
+    ) -> None:
         self._found = found
         self._old = old
         self._new = new
+        self._held = held
+        """What kept rows apart, if under another table's name."""
         self._back = back
         self._guards: list[Step] = []
         self._adds: list[Column] = []
@@ -264,7 +246,7 @@ class _Alteration:
         self._found.steps += [Fill(table=table, column=column) for column in self._fills]
         self._found.steps += self._carries
         self._found.steps += [Fill(table=table, column=column) for column in self._later]
-        self._found.steps += [self._distinct(one.columns) for one in alter.uniques]
+        self._found.steps += self._distinct(alter.uniques)
         self._found.steps += [alter] if alter else []
 
     def _add(self, column: Column) -> None:
@@ -368,9 +350,19 @@ class _Alteration:
         if step not in self._guards:
             self._guards.append(step)
 
-    def _distinct(self, columns: tuple[str, ...]) -> Distinct:
-        reason = f"Rows of {self._new.name} are equal in {' and '.join(columns)}, which is to be unique: change them first."
-        return Distinct(table=self._new.name, columns=columns, reason=reason)
+    def _distinct(self, made: Sequence[Unique]) -> Iterator[Distinct]:
+        """Steps that stop at equal rows, where rows can be equal: each is told, or refused where two rows must be."""
+        for one in self._new.uniques:
+            found = collision(self._old, self._new, one, self._held)
+            if found is None:
+                continue
+            if not found.certain:
+                self._warn("rows-refused", found.subject, found.warning)
+            elif not self._back:
+                message = f"{found.subject} {found.refusal}"
+                self._found.refusals.append(Note("rows-equal", found.subject, message))
+            if one in made:
+                yield Distinct(table=self._new.name, columns=one.columns, reason=found.reason)
 
     def _warn(self, code: str, subject: str, message: str) -> None:
         note = Note(code, subject, f"{subject} {message}")

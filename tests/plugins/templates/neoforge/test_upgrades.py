@@ -21,7 +21,7 @@ from factory_plugin_agents.direct import render_project
 from factory_plugin_agents.project import design_of
 from factory_plugin_agents.revisions import ReleaseUnfit, earlier_in, migration_of, upgrade_findings
 from factory_plugin_agents.schema import SCHEMA_FILE, Schema, read_schema, schema_of, written
-from factory_plugin_agents.upgrades import difference
+from factory_plugin_agents.upgrades import Distinct, difference
 
 Read = Callable[[str], Blueprint]
 Render = Callable[..., dict[str, bytes]]
@@ -203,6 +203,37 @@ def migrations(files: dict[str, bytes]) -> Iterator[bytes]:
         ("a: text", "a: text\n  Box: {b: int}", set(), ""),
         ("a: text\n  Box: {b: int}", "a: text", {"data-dropped"}, ""),
         ("a: text\n  Box: {b: int}", "a: text\n    _path: /boxes", {"data-dropped"}, ""),
+        (
+            "a: text",
+            "a: text\n    b: text unique = x",
+            {"rows-equal"},
+            "line 5: Card.b is new and unique, and all rows",
+        ),
+        (
+            "a: text",
+            "a: text\n    b: text? unique = x",
+            {"rows-equal"},
+            "line 5: Card.b is new and unique, and all rows",
+        ),
+        (
+            "a: text",
+            "a: text\n    b: datetime unique = now",
+            {"rows-equal"},
+            "line 5: Card.b is new and unique",
+        ),
+        (
+            "a: text",
+            "a: text\n    b: int = 0\n    c: int = 0\n    _unique: [[b, c]]",
+            {"rows-equal"},
+            "line 5: Card.b is new and unique together with c",
+        ),
+        ("a: text", "a: text\n    b: text? unique", set(), ""),
+        ("a: text", "a: text\n    b: int = 0\n    _unique: [[a, b]]", {"rows-refused"}, ""),
+        ("a: text", "a: text\n    b: int?\n    _unique: [[a, b]]", set(), ""),
+        ("a: text unique", "a: text unique\n    b: int = 0\n    _unique: [[a, b]]", set(), ""),
+        ("a: text", "a: text unique", {"rows-refused"}, ""),
+        ("a: text? unique", "a: text unique = x", {"rows-refused"}, ""),
+        ("a: int unique", "a: float unique", set(), ""),
     ],
 )
 def test_what_costs_data_is_told_and_what_cannot_be_done_is_refused(
@@ -231,6 +262,15 @@ def test_what_costs_data_is_told_and_what_cannot_be_done_is_refused(
         (
             {SCHEMA_FILE: b'{"revision": "b"}', f"{VERSIONS}1.py": b'revision = "a"\ndown_revision = None'},
             "is of a migration b that it does not hold",
+        ),
+        (
+            {
+                SCHEMA_FILE: b'{"revision": "c"}',
+                f"{VERSIONS}1.py": b'revision = "a"\ndown_revision = None',
+                f"{VERSIONS}2.py": b'revision = "b"\ndown_revision = "c"',
+                f"{VERSIONS}3.py": b'revision = "c"\ndown_revision = "b"',
+            },
+            "is of a migration c that a, its newest, does not follow",
         ),
         ({SCHEMA_FILE: b'{"tables": []}', f"{VERSIONS}1.py": b"import os"}, "does not say which migration"),
         (
@@ -322,7 +362,8 @@ def test_what_a_migration_is_is_read_without_parsing_it() -> None:
 
 
 FIELDS = (
-    "text", "text(0..9)", "text?", "text(1..40) unique", "email?", "url?", "int", "int = 4", "int? indexed", "float?",
+    "text", "text(0..9)", "text?", "text(1..40) unique", "text unique = x", "email?", "url?", "int", "int = 4",
+    "int? indexed", "int? unique", "float?",
     "decimal(8,2)?", "decimal(9,3) = 1.5", "bool = true", "date?", "datetime = now", "time?", "uuid?", "json?",
     "list int", "enum(a, b) = a", "enum(b, c)?", "text secret", "Other?", "Other? cascade", "Thing? clear", "many Other",
 )  # fmt: skip
@@ -343,5 +384,7 @@ def test_whatever_can_be_done_can_be_undone_and_nothing_is_done_twice(before: st
     if not forward.refusals:
         assert difference(new, old, back=True).refusals == []
     assert difference(old, old).steps == []
+    stops = {f"Thing.{name}" for step in forward.steps if isinstance(step, Distinct) for name in step.columns}
+    assert stops <= {note.subject for note in (*forward.warnings, *forward.refusals)}
     assert read_schema(written(new).encode()) == new
     assert migration_of(new, None).revision == migration_of(tables_of(after), None).revision
