@@ -25,11 +25,6 @@ SQL: dict[str, tuple[str, str, str]] = {
         "and v_item.version > 0 and b.version = v_item.version;",
         "and v_item.version > 0;",
     ),
-    "lost tries may post": (
-        "post",
-        "and fence = p_fence and state = 'running' for share;\n    if not found then\n        return;",
-        "for share;\n    if not found then\n        return;",
-    ),
     "lost tries may send": (
         "send",
         "and fence = p_fence and state = 'running' for share;\n    if not found then\n        return false;",
@@ -74,7 +69,6 @@ BLOWS = {
     "no ready condition": ("called twice",),
     "complete not idempotent": ("answer cut off",),
     "no version check": ("called twice",),
-    "lost tries may post": ("worker isolated",),
     "lost tries may send": ("worker isolated",),
     "letters of other rounds replaced": ("called twice",),
     "timers fire at once": ("called twice",),
@@ -90,7 +84,6 @@ BLOWS = {
 KINDS = {
     "no build lock": "wide",
     "no version check": "board",
-    "lost tries may post": "board",
     "lost tries may send": "mesh",
 }
 """What builds of one kind show best: many tasks of one build that end at once, or tries that lose their task in time."""
@@ -101,7 +94,6 @@ SIGNS = {
     "no ready condition": {"A-4"},
     "complete not idempotent": {"A-13"},
     "no version check": {"A-16"},
-    "lost tries may post": {"A-16"},
     "lost tries may send": {"A-17"},
     "letters of other rounds replaced": {"A-17"},
     "timers fire at once": {"A-19"},
