@@ -6,6 +6,7 @@ what PostgreSQL tells of them, so that it can take them back as they were.
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import zlib
 from collections.abc import Iterable, Iterator, Sequence
@@ -148,13 +149,13 @@ class Packer:
     async def _move(self, connection: Connection, found: Any) -> int:
         build, last = found["build_id"], found["last"]
         rows = await read_rows(connection, build)
-        content = pack_rows(rows)
+        # Beside the loop: the rows of a large build take a while, and a worker that waits for them does not beat.
+        content = await asyncio.to_thread(pack_rows, rows)
         digest = hashlib.sha256(content).hexdigest()
         # Under its digest, so that whoever does it again writes the same object.
         key = f"archives/{found['org_id']}/{build}/{last}-{digest[:16]}.rows"
         await self._storage.put(key, content)
-        expected = [(table, _array(some)) for table, some in _chunks(rows)]
-        if list(unpack_rows(key, await self._storage.get(key))) != expected:
+        if not await asyncio.to_thread(_holds, key, await self._storage.get(key), rows):
             raise ArchiveDamaged(key, "it was read back and differs")
         self._crash.reach("rows_stored")
         done = await connection.fetchval(
@@ -162,6 +163,11 @@ class Packer:
         )
         _log.info("build packed", build=str(build), rows=len(rows), key=key, digest=digest, done=done)
         return len(rows)
+
+
+def _holds(key: str, content: bytes, rows: Sequence[Row]) -> bool:
+    """Whether the file is of exactly these rows. Raises ArchiveDamaged."""
+    return list(unpack_rows(key, content)) == [(table, _array(some)) for table, some in _chunks(rows)]
 
 
 def _chunks(rows: Sequence[Row]) -> Iterator[tuple[str, list[str]]]:

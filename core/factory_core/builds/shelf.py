@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 from collections import defaultdict
 from collections.abc import Awaitable, Callable, Sequence
@@ -68,7 +69,7 @@ class Shelf:
             note = await self._journal.packed(org, build)
             if note is None:
                 continue  # another has brought them back just now
-            chunks = list(unpack_rows(note["key"], await self._content(note)))
+            chunks = await asyncio.to_thread(list, unpack_rows(note["key"], await self._content(note)))
             async with self._journal.at_once() as (journal, connection):
                 if await put_back(connection, org, build, note["key"], chunks):
                     return await ask(journal.control)
@@ -81,13 +82,17 @@ class Shelf:
         note = await self._journal.packed(org, build)
         if note is None:
             return {}
-        found: dict[str, list[dict[str, Any]]] = {table: [] for table in tables}
-        for table, rows in unpack_rows(note["key"], await self._content(note), tables):
-            found[table] += msgspec.json.decode(rows)
-        return found
+        return await asyncio.to_thread(_rows_by_table, note["key"], await self._content(note), tables)
 
     async def _content(self, note: Any) -> bytes:
         content = await self._storage.get(note["key"])
         if hashlib.sha256(content).hexdigest() != note["digest"]:
             raise ArchiveDamaged(note["key"], "its digest is another")
         return content
+
+
+def _rows_by_table(key: str, content: bytes, tables: Sequence[str]) -> dict[str, list[dict[str, Any]]]:
+    found: dict[str, list[dict[str, Any]]] = {table: [] for table in tables}
+    for table, rows in unpack_rows(key, content, tables):
+        found[table] += msgspec.json.decode(rows)
+    return found

@@ -2,28 +2,19 @@
 
 from __future__ import annotations
 
+import runpy
+from pathlib import Path
+
 from msgspec.structs import replace
 
-from factory_core.contracts.blueprint import Blueprint
-from factory_core.specs import read
-from factory_plugin_agents.project import design_of
 from factory_plugin_agents.revisions import earlier_in, migration_of, upgrade_findings
-from factory_plugin_agents.schema import SCHEMA_FILE, Schema, schema_of, written
+from factory_plugin_agents.schema import SCHEMA_FILE, written
 from factory_plugin_agents.upgrades import Distinct, difference
 
-VERSIONS = "migrations/versions/"
-ONE = "project: {name: Cards}\nentities:\n  Card:\n    "
-
-
-def blueprint_of(text: str) -> Blueprint:
-    reading = read(text.encode(), name="spec.yaml")
-    assert reading.blueprint is not None, reading.problems
-    return reading.blueprint
-
-
-def tables_of(text: str) -> Schema:
-    blueprint = blueprint_of(text)
-    return schema_of(design_of(blueprint).entities, accounts=bool(blueprint.roles))
+READING = runpy.run_path(str(Path(__file__).with_name("reading.py")))
+blueprint_of, tables_of, ONE, VERSIONS = (
+    READING[name] for name in ("blueprint_of", "tables_of", "ONE", "VERSIONS")
+)
 
 
 def test_rows_that_a_new_default_makes_equal_are_told_with_a_way_that_can_be_gone() -> None:

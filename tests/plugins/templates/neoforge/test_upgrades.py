@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import runpy
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from subprocess import CompletedProcess
@@ -16,19 +17,20 @@ from msgspec.structs import replace
 
 from factory_core.contracts.blueprint import Blueprint
 from factory_core.contracts.template import TemplatePackage
-from factory_core.specs import read
 from factory_plugin_agents.direct import render_project
 from factory_plugin_agents.project import design_of
 from factory_plugin_agents.revisions import ReleaseUnfit, earlier_in, migration_of, upgrade_findings
-from factory_plugin_agents.schema import SCHEMA_FILE, Schema, read_schema, schema_of, written
+from factory_plugin_agents.schema import SCHEMA_FILE, read_schema, written
 from factory_plugin_agents.upgrades import Distinct, difference
 
 Read = Callable[[str], Blueprint]
 Render = Callable[..., dict[str, bytes]]
 Run = Callable[..., CompletedProcess[str]]
 
-VERSIONS = "migrations/versions/"
-ONE = "project: {name: Cards}\nentities:\n  Card:\n    "
+READING = runpy.run_path(str(Path(__file__).with_name("reading.py")))
+blueprint_of, tables_of, ONE, VERSIONS = (
+    READING[name] for name in ("blueprint_of", "tables_of", "ONE", "VERSIONS")
+)
 
 
 @pytest.fixture(scope="session")
@@ -58,17 +60,6 @@ def put(files: dict[str, bytes], folder: Path) -> Path:
         (folder / path).parent.mkdir(parents=True, exist_ok=True)
         (folder / path).write_bytes(content)
     return folder
-
-
-def blueprint_of(text: str) -> Blueprint:
-    reading = read(text.encode(), name="spec.yaml")
-    assert reading.blueprint is not None, reading.problems
-    return reading.blueprint
-
-
-def tables_of(text: str) -> Schema:
-    blueprint = blueprint_of(text)
-    return schema_of(design_of(blueprint).entities, accounts=bool(blueprint.roles))
 
 
 def told_of(before: str, after: str) -> tuple[set[str], str]:
