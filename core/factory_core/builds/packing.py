@@ -31,6 +31,8 @@ TABLES = ("task", "edge", "board", "mail", "event")
 """In the order in which rows can come back: the others refer to tasks."""
 MOST_ROWS = 20_000
 """After so many a turn is over: the rest is the next one's."""
+CHUNK_LENGTH = 2**23
+"""Characters of rows in a chunk, unless one row has more: PostgreSQL takes no more than 255 MiB of JSON at once."""
 _MAGIC = b"FSROWS1\n"
 _TAIL = 8
 _ORDER = {
@@ -171,10 +173,17 @@ def _holds(key: str, content: bytes, rows: Sequence[Row]) -> bool:
 
 
 def _chunks(rows: Sequence[Row]) -> Iterator[tuple[str, list[str]]]:
-    for table in TABLES:
-        of = [row for name, row in rows if name == table]
-        for start in range(0, len(of), CHUNK):
-            yield table, of[start : start + CHUNK]
+    some: list[str] = []
+    length, of = 0, ""
+    for table, row in rows:
+        if some and (table != of or len(some) == CHUNK or length + len(row) > CHUNK_LENGTH):
+            yield of, some
+            some, length = [], 0
+        of = table
+        some.append(row)
+        length += len(row)
+    if some:
+        yield of, some
 
 
 def _array(rows: Sequence[str]) -> str:

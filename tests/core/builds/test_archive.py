@@ -372,3 +372,23 @@ async def test_upkeep_forgets_old_results_and_workers(desk: Any, pool: Any, shel
     await Upkeep(pool, shelf, KernelSettings(), nothing).turn()
     assert await pool.fetchval("select array_agg(digest) from memo") == ["new"]
     assert await pool.fetchval("select array_agg(name) from past_worker") == ["new"]
+
+
+async def test_a_storage_that_is_away_does_not_stop_forgetting(
+    desk: Any, noop: Any, pool: Any, shelf: Shelf
+) -> None:
+    def away(_: str, data: bytes) -> bytes:
+        raise OSError(f"{len(data)} bytes have nowhere to go")
+
+    await finished(desk, noop)
+    await pool.execute(
+        "insert into memo values ($1, 'old', '{}', now() - interval '100 days')",
+        desk.org,
+    )
+    await desk.age(31 * 86_400.0)
+    shelf.breaks = away
+    with pytest.raises(OSError, match="nowhere"):
+        await Upkeep(pool, shelf, KernelSettings(), nothing).turn()
+    assert await pool.fetchval("select count(*) from memo") == 0
+    assert await pool.fetchval("select count(*) from event") > 0
+    assert await pool.fetchval("select count(*) from archive") == 0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import sys
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,10 @@ from uuid import UUID
 
 import asyncpg
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+from factory_core.builds import packing
 from factory_core.builds.archive import ONE_AT_A_TIME
 from factory_core.builds.control import ForkOrder
 from factory_core.builds.crashpoints import UPKEEP_POINTS, CrashPoints
@@ -19,7 +23,7 @@ from factory_core.builds.errors import BuildMissing, TaskMissing
 from factory_core.builds.figures import queue_figures
 from factory_core.builds.ids import uuid7
 from factory_core.builds.journal import Journal
-from factory_core.builds.packing import TABLES, Packer
+from factory_core.builds.packing import TABLES, Packer, Row, pack_rows, unpack_rows
 from factory_core.builds.service import BuildService
 from factory_core.builds.shelf import Shelf
 from factory_core.kernel.upkeep import Upkeep
@@ -27,6 +31,28 @@ from factory_core.settings import KernelSettings
 
 pytestmark = pytest.mark.anyio
 PROGRAM = Path(__file__).with_name("pack_process.py")
+
+
+@given(
+    rows=st.lists(st.tuples(st.sampled_from(TABLES), st.integers(0, 40)), max_size=60).map(
+        lambda some: [(table, json.dumps("x" * size)) for table, size in sorted(some, key=in_order)]
+    )
+)
+def test_chunks_hold_every_row_in_order_and_are_bounded(rows: list[Row]) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(packing, "CHUNK", 7)
+        patch.setattr(packing, "CHUNK_LENGTH", 100)
+        chunks = list(unpack_rows("key", pack_rows(rows)))
+    back = [(table, json.dumps(row)) for table, some in chunks for row in json.loads(some)]
+    assert back == rows
+    for _, some in chunks:
+        found = json.loads(some)
+        assert 1 <= len(found) <= 7
+        assert len(found) == 1 or sum(len(json.dumps(row)) for row in found) <= 100
+
+
+def in_order(row: tuple[str, int]) -> int:
+    return TABLES.index(row[0])
 
 
 async def test_a_packed_build_reads_as_before_and_leaves_no_row(
