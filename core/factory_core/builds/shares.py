@@ -73,8 +73,8 @@ class OrganisationShare(Struct, frozen=True, kw_only=True):
     """None is no limit."""
 
     weight: int = 1
-    """Slots, and on each worker host the processor of sandboxed commands, are shared in proportion to the weights of those
-    that have work."""
+    """Slots, turns of ordinary jobs, and on each worker host the processor of sandboxed commands, are shared in proportion
+    to the weights of those that have work."""
     reserved: bool = False
     """May take the slots that workers keep back (setting ``worker_reserved``)."""
     max_running: int | None = None

@@ -28,6 +28,7 @@ __all__ = [
     "Edge",
     "EventLog",
     "HostUse",
+    "JobTurn",
     "MailRow",
     "Memo",
     "Organisation",
@@ -207,6 +208,12 @@ class QueuedJob(Table, tablename="job"):
     taken = UUID(null=True)
 
 
+class JobTurn(Table, tablename="job_turn"):
+    org_id = UUID(primary_key=True)
+    vt = DoublePrecision()
+    served = DoublePrecision()
+
+
 class DeadJob(Table, tablename="dead_job"):
     id = UUID(primary_key=True)
     org_id = UUID()
@@ -282,6 +289,7 @@ TABLES: tuple[type[Table], ...] = (
     ProjectShare,
     Memo,
     QueuedJob,
+    JobTurn,
     DeadJob,
     PastWorker,
     BoardEntry,

@@ -23,9 +23,18 @@ create table job (
     taken uuid
 ) with (fillfactor = 80);
 create index job_taken on job (taken) where state = 'running';
-create index job_due on job (run_at) where state <> 'done';
+create index job_due on job (org_id, name, run_at) where state <> 'done';
 create index job_done on job (ended_at) where state = 'done';
 create unique index job_key on job (org_id, name, key) where key is not null;
+
+-- How far organisations are in the virtual time of jobs: what they had over their weight. served: the furthest they were
+-- served from; the greatest of all is where those start who had nothing to do.
+create table job_turn (
+    org_id uuid primary key,
+    vt double precision not null,
+    served double precision not null
+) with (fillfactor = 50);
+create index job_turn_served on job_turn (served);
 
 -- Jobs that used up their attempts. Somebody retries or discards them; until then no other of their key is made.
 create table dead_job (
@@ -45,6 +54,7 @@ create index dead_job_of_organisation on dead_job (org_id, died_at desc);
 
 call journal.protect('job');
 call journal.protect('dead_job');
+call journal.protect('job_turn');
 -- A job is asked for in the transaction that makes it necessary, and that may be a tenant's.
 grant insert on job to factory_tenant;
 
