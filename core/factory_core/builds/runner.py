@@ -38,7 +38,7 @@ from factory_core.contracts.events import TaskState
 from factory_core.contracts.files import FileRef
 from factory_core.contracts.plan import MERGER, Plan, Planner
 from factory_core.contracts.template import TemplatePackage
-from factory_core.errors import EnvironmentUnfit, FactoryError, ObjectMissing
+from factory_core.errors import EnvironmentUnfit, FactoryError, ObjectMissing, RateLimited
 from factory_core.planning import plan_build
 from factory_core.specs import read
 
@@ -84,7 +84,7 @@ class BuildRunner:
         self._merger = Merger(journal, blobs, workshop.workspaces)
 
     async def run(self, assignment: Assignment) -> Completion:
-        """Do the task and say how it ended."""
+        """Do the task and say how it ended. Raises RateLimited, which is no end: the loop parks the task."""
         self._crash.reach("after_claim")
         try:
             if assignment.agent == "planner":
@@ -95,6 +95,8 @@ class BuildRunner:
             if assignment.agent == MERGER:
                 return await self._merge(assignment, known)
             return await self._work(assignment, known)
+        except RateLimited:
+            raise
         except FactoryError as error:
             return _refusal(error)
 
