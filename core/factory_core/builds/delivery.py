@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import platform
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Container, Iterable, Sequence
 from datetime import UTC, datetime
 from typing import Any, Protocol
 from uuid import UUID
@@ -44,7 +44,7 @@ from factory_core.builds.kinship import in_order
 from factory_core.builds.knowledge import BuildKnowledge
 from factory_core.builds.merging import HistoryDiffers, committed, merged_entries
 from factory_core.builds.record import TaskRecord
-from factory_core.builds.rounds import Verified, settle_rounds
+from factory_core.builds.rounds import RETRY, Verified, settle_rounds
 from factory_core.builds.track_rows import track_rows
 from factory_core.contracts.events import TaskState
 from factory_core.contracts.files import FileRef, Produced
@@ -186,11 +186,7 @@ class Delivery:
                 *(finding for record in records.values() for finding in record.findings),
                 *verified.findings,
             ),
-            failures=tuple(
-                FailureRow(task=row.id, reason=row.reason, optional=row.id in optional)
-                for row in rows
-                if row.state in _UNWELL
-            ),
+            failures=tuple(_failures(rows, records, optional)),
             added=_added(tasks),
             tracks=track_rows(known, records),
             optimization=verified.optimization,
@@ -277,6 +273,18 @@ def _phases(start: datetime, tasks: Iterable[TaskRow]) -> dict[str, float]:
 
 def _done(rows: Sequence[ResultRow]) -> dict[str, TaskRecord]:
     return {row.id: TaskRecord.of_row(row.id, row.result) for row in rows if row.state is TaskState.DONE}
+
+
+def _failures(
+    rows: Sequence[ResultRow], records: dict[str, TaskRecord], optional: Container[str]
+) -> Iterable[FailureRow]:
+    """What ended badly. That includes what was only audited: a person who lets a build go on makes no failure good."""
+    names = {row.id for row in rows}
+    for row in rows:
+        failure = records[row.id].failure if row.state is TaskState.DONE else ""
+        lasting = failure and f"{row.id}/{RETRY}/1" not in names
+        if lasting or row.state in _UNWELL:
+            yield FailureRow(task=row.id, reason=failure or row.reason, optional=row.id in optional)
 
 
 def _last_words(records: Iterable[TaskRecord]) -> Iterable[str]:

@@ -61,25 +61,42 @@ def react(
     fixed: TaskRecord | None = None,
 ) -> Reaction:
     """``closed`` is the round that the task closes, ``beside`` the records of its other checks, ``fixed`` its fixer's."""
-    promised = known.plan.behaviours
     risk = _risk(record) if "on_security_risk" in switched_on(known.blueprint) else ""
     if f"/{AUDIT}/" in assignment.task:
         return Reaction(halt=_audited(assignment, record))
+    follow = _follow(known, assignment, record, closed, beside, fixed)
     # Whoever decides is told what an audit of all files finds; without one to ask, the build halts at once.
-    asks = bool(risk) and "on_security_risk" in promised and assignment.agent != AUDITOR
-    halt = "" if asks else risk
-    audit = (_audit(risk),) if asks else ()
+    if risk and "on_security_risk" in known.plan.behaviours and assignment.agent != AUDITOR:
+        return Reaction(spawn=(_audit(risk), *follow))
+    return Reaction(spawn=follow, halt=risk)
+
+
+def _follow(
+    known: BuildKnowledge,
+    assignment: Assignment,
+    record: TaskRecord,
+    closed: Round | None,
+    beside: Sequence[TaskRecord],
+    fixed: TaskRecord | None,
+) -> tuple[Spawn, ...]:
+    """Who goes on with what the task left, whether a person must decide about it or not."""
+    promised = known.plan.behaviours
     if record.failure:
-        return Reaction(spawn=_recover(assignment, record) if "on_failure" in promised else ())
+        return _recover(assignment, record) if "on_failure" in promised else ()
     if closed is not None:
-        return Reaction(spawn=(*audit, *_next_round(known, assignment, [*beside, record], fixed)), halt=halt)
+        return _next_round(known, assignment, [*beside, record], fixed)
     again = _recheck(known, assignment, record) if "on_failure" in promised else ()
     if again:
-        return Reaction(spawn=(*audit, *again), halt=halt)
-    first, _, _ = assignment.task.partition(f"/{RETRY}/")
-    if "on_integration" in promised and first == integrating_task(known.plan.tasks, known.template):
-        return Reaction(spawn=_army(known, assignment), halt=halt)
-    return Reaction(spawn=audit, halt=halt)
+        return again
+    integrates = _first_try(assignment.task) == integrating_task(known.plan.tasks, known.template)
+    return _army(known, assignment) if "on_integration" in promised and integrates else ()
+
+
+def _first_try(task: str) -> str:
+    """The task that this one is a later try of; itself when it is none. What a try called is no try."""
+    while task.endswith(f"/{RETRY}/1"):
+        task = task.removesuffix(f"/{RETRY}/1")
+    return task
 
 
 def _audit(risk: str) -> Spawn:

@@ -26,7 +26,7 @@ from factory_core.builds.merging import Merger
 from factory_core.builds.paths import check_produced
 from factory_core.builds.pieces import PieceMemo, Pieces
 from factory_core.builds.progress import PLAN_TASK
-from factory_core.builds.reactions import react
+from factory_core.builds.reactions import Reaction, react
 from factory_core.builds.record import Reuse, TaskRecord
 from factory_core.builds.release import stored_release
 from factory_core.builds.rounds import round_of
@@ -157,11 +157,7 @@ class BuildRunner:
         record = await self._merger.merge(assignment, known, check)
         if not record.failure:
             return Completion(result=record.to_json(), memo=lasting)
-        reaction = react(known, assignment, record, None, ())
-        if not reaction.spawn:
-            return Completion(kind=CompletionKind.FAILED, reason=record.failure, result=record.to_json())
-        tasks, edges = children_of(assignment, reaction.spawn)
-        return Completion(result=record.to_json(), tasks=tasks, edges=edges)
+        return _concluded(assignment, record, react(known, assignment, record, None, ()))
 
     async def _remembered(self, assignment: Assignment, memo: str) -> TaskRecord | None:
         """What equal work left, unless a person wants it done afresh. Raises BlobDamaged."""
@@ -242,10 +238,7 @@ class BuildRunner:
         others = {row.id: TaskRecord.of_row(row.id, row.result) for row in rows}
         fixed = others.pop(closed.fixer, None) if closed else None
         reaction = react(known, assignment, record, closed, list(others.values()), fixed)
-        if record.failure and not (reaction.spawn or reaction.halt):
-            return Completion(kind=CompletionKind.FAILED, reason=record.failure, result=record.to_json())
-        tasks, edges = children_of(assignment, (*(() if record.failure else asked), *reaction.spawn))
-        return Completion(result=record.to_json(), tasks=tasks, edges=edges, halt=reaction.halt)
+        return _concluded(assignment, record, reaction, asked)
 
     async def _gather(self, assignment: Assignment, known: BuildKnowledge) -> Work:
         spawned = await self._journal.spawned(assignment.org, assignment.build)
@@ -337,6 +330,17 @@ def _lasting(completion: Completion, memo: str | None) -> Completion:
     """The completion with what its result is remembered under, also when it was remembered itself: who wants the task done
     afresh has that forgotten. A failure that something is done about is nothing to remember."""
     return completion if completion.result.get("failure") else replace(completion, memo=memo)
+
+
+def _concluded(
+    assignment: Assignment, record: TaskRecord, reaction: Reaction, asked: tuple[Spawn, ...] = ()
+) -> Completion:
+    """With what is done about it. Only then has a task that failed ended well for the journal: what comes after it waits
+    for that, and the report still names the failure unless the task was tried again."""
+    if record.failure and not (reaction.spawn or reaction.halt):
+        return Completion(kind=CompletionKind.FAILED, reason=record.failure, result=record.to_json())
+    tasks, edges = children_of(assignment, (*(() if record.failure else asked), *reaction.spawn))
+    return Completion(result=record.to_json(), tasks=tasks, edges=edges, halt=reaction.halt)
 
 
 def _failed(reason: str) -> Completion:

@@ -20,6 +20,7 @@ from factory_core.builds.merging import OWNERSHIP
 from factory_core.builds.workspaces import Workspaces
 from factory_core.contracts.agent import Outcome, Tools, Work
 from factory_core.contracts.files import Produced
+from factory_core.contracts.template import WorkSpec
 
 pytestmark = pytest.mark.anyio
 
@@ -142,6 +143,30 @@ async def test_a_red_gate_keeps_the_branch_out_of_main_and_fails_the_build(studi
     assert "style: 2 files" in reasons["merge/core"]
     assert report["tracks"][1]["branch"] in reasons["merge/core"]
     assert "zip" not in await studio.handed_out(build)
+
+
+@pytest.mark.parametrize(
+    ("audited", "said"),
+    [(False, "security: 2 files"), (True, "security: 2 files. The audit says: tests: ")],
+)
+async def test_a_risk_keeps_the_branch_out_and_waits_for_a_person(
+    studio: Any, tracks: ModuleType, audited: bool, said: str
+) -> None:
+    if audited:
+        *works, deliver = tracks.WORKS
+        audit = WorkSpec(name="audit", agent="auditor", stage="verify", after=("checks",))
+        works = (*works, audit, msgspec.structs.replace(deliver, after=("audit",)))
+        studio.manifest = msgspec.structs.replace(studio.manifest, work=works)
+    studio.integrator.refused, studio.integrator.gate = {"core"}, "security"
+    build = await studio.build(content=tracks.SPEC + b"behaviors: {on_security_risk: halt_and_audit}\n")
+    assert await studio.desk.state(build) == "halted"
+    assert (await studio.desk.journal.build(studio.desk.org, build)).reason == said
+    assert await studio.desk.journal.control.decide(studio.desk.org, build, approve=True, by="Ann")
+    await studio.go_on(build)
+    assert await studio.desk.state(build) == "failed"
+    report = await studio.report(build)
+    assert [track["merged"] for track in report["tracks"]] == [True, False, True]
+    assert "security: 2 files" in {row["task"]: row["reason"] for row in report["failures"]}["merge/core"]
 
 
 async def test_two_owners_of_a_path_fail_the_later_track_and_are_both_named(studio: Any) -> None:

@@ -88,6 +88,7 @@ class Integrator:
 
     def __init__(self, blobs: Blobs) -> None:
         self.refused: set[str] = set()
+        self.gate = "style"
         self.interrupted: set[str] = set()
         self.runs: list[str] = []
         self.blobs = blobs
@@ -108,7 +109,7 @@ class Integrator:
             and await self.blobs.get(ref.digest) != (stamp := ref.producer.encode() + b"\n")
         ]
         passed = track not in self.refused
-        gate = GateResult(name="style", passed=passed, figure=f"{len(files)} files")
+        gate = GateResult(name=self.gate, passed=passed, figure=f"{len(files)} files")
         return Outcome(files=tuple(files), gates=(gate,))
 
 
@@ -200,6 +201,7 @@ class Studio:
             "builder": Builder(self.paths),
             "integrator": self.integrator,
             "validator": self.validator,
+            "auditor": self.validator,
         }
 
     async def foreseen(self, content: bytes) -> set[str]:

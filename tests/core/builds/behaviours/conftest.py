@@ -93,36 +93,45 @@ def build(desk: Any, tmp_path: Path) -> Callable[..., Awaitable[Any]]:
         params = {"spec_name": "p.yaml", "template": "t", "max_agents": str(cap)}
         params["spec"] = await blobs.put(spec.encode())
         made = await desk.submit(params=params, max_agents=cap, max_seconds=100)
-        waiting = list((await desk.turn()).started)
         doubled: list[Any] = []
-        while waiting:
-            attempt = waiting.pop(0)
-            try:
-                reports = [(attempt, await runner.run(attempt))]
-            except TimeoutError as error:  # without a word of the agent, as past a deadline
-                reports = [(attempt, Completion(kind=CompletionKind.FAILED, reason=str(error)))]
-            if attempt.task == twice:
-                reports.append((attempt, await runner.run(attempt)))
-                doubled = [completion for _, completion in reports]
-            if attempt.task == late[0]:
-                await desk.age(late[1])
-            if late[0]:
-                await desk.connection.execute("select journal.curtail()")
-            waiting += (await desk.turn(*reports)).started
-        tasks = {t.id: t for t in await desk.journal.tasks(desk.org, made) if t.id != "plan"}
-        rows = await desk.journal.results(desk.org, made, ["deliver"])
-        artifacts = rows[0].result.get("data", {}).get("artifacts", {}) if rows else {}
-        report = None
-        if artifacts:
-            report = msgspec.json.decode(await storage.get(artifacts["report.json"]["key"]))
-        return Ended(await desk.state(made), tasks, report, agents, made, doubled)
+
+        async def go_on() -> Any:
+            waiting = list((await desk.turn()).started)
+            while waiting:
+                attempt = waiting.pop(0)
+                try:
+                    reports = [(attempt, await runner.run(attempt))]
+                except TimeoutError as error:  # without a word of the agent, as past a deadline
+                    reports = [(attempt, Completion(kind=CompletionKind.FAILED, reason=str(error)))]
+                if attempt.task == twice:
+                    reports.append((attempt, await runner.run(attempt)))
+                    doubled[:] = [completion for _, completion in reports]
+                if attempt.task == late[0]:
+                    await desk.age(late[1])
+                if late[0]:
+                    await desk.connection.execute("select journal.curtail()")
+                waiting += (await desk.turn(*reports)).started
+            tasks = {t.id: t for t in await desk.journal.tasks(desk.org, made) if t.id != "plan"}
+            report = await report_of(desk, storage, made)
+            return Ended(await desk.state(made), tasks, report, agents, made, doubled, go_on)
+
+        return await go_on()
 
     return run
 
 
+async def report_of(desk: Any, storage: LocalStorage, build: Any) -> Any:
+    """None before the delivery."""
+    rows = await desk.journal.results(desk.org, build, ["deliver"])
+    artifacts = rows[0].result.get("data", {}).get("artifacts", {}) if rows else {}
+    return msgspec.json.decode(await storage.get(artifacts["report.json"]["key"])) if artifacts else None
+
+
 class Ended:
-    def __init__(self, state: str, tasks: Any, report: Any, agents: Any, build: Any, twice: Any) -> None:
-        self.twice = twice
+    def __init__(
+        self, state: str, tasks: Any, report: Any, agents: Any, build: Any, twice: Any, go_on: Any
+    ) -> None:
+        self.twice, self.go_on = twice, go_on
         self.state, self.tasks, self.report, self.agents, self.build = state, tasks, report, agents, build
 
     @property

@@ -15,7 +15,7 @@ from factory_core.contracts.template import WorkSpec
 pytestmark = pytest.mark.anyio
 
 MAKING = runpy.run_path(str(Path(__file__).with_name("making.py")))
-WORKS, BROKEN = MAKING["WORKS"], MAKING["BROKEN"]
+WORKS, file, BROKEN, FIXED = MAKING["WORKS"], MAKING["file"], MAKING["BROKEN"], MAKING["FIXED"]
 
 
 async def test_on_security_risk_the_build_halts_until_a_person_decides(build: Any, desk: Any) -> None:
@@ -86,6 +86,60 @@ async def test_where_no_agent_is_left_for_an_audit_the_build_halts_at_once(build
     ended = await build(HALT, works=RISKY, cap=6, validator=risky, auditor=risky)
     assert (ended.state, ended.added) == ("halted", {})
     assert (await desk.journal.build(desk.org, ended.build)).reason == "security: 1 high"
+
+
+UNSAFE = GateResult(name="security", passed=False, figure="1 high")
+AUDITED = "security: 1 high. The audit says: audit: 0 secrets; app/x.py:7 and a weak hash"
+LAST_TRY = "join/retry/1/retry/1"
+ARMY = WorkSpec(name="probes", agent="tester", each="entity", stage="test", on="integration")
+
+
+@pytest.mark.parametrize(
+    ("more", "tries"),
+    [("", ["join"]), (", on_failure: spawn_debugger_and_recover", ["join", "join/retry/1", LAST_TRY])],
+)
+async def test_a_risk_where_all_is_joined_halts_beside_the_testers(
+    build: Any, desk: Any, more: str, tries: list[str]
+) -> None:
+    ended = await build(
+        f"{HALT}, on_integration: spawn_tester_army{more}",
+        works=(*RISKY, ARMY),
+        integrator=lambda w, c: Outcome(gates=(UNSAFE,)),
+        debugger=lambda w, c: file(FIXED),
+        tester=lambda w, c: Outcome(),
+        validator=risky,
+        auditor=risky,
+    )
+    for tried in tries:
+        assert ended.state == "halted"
+        assert ended.added[f"{tried}/audit/1"] == "done"
+        assert (await desk.journal.build(desk.org, ended.build)).reason == AUDITED
+        assert await desk.journal.control.decide(desk.org, ended.build, approve=True, by="Ann")
+        ended = await ended.go_on()
+    assert f"{tries[-1]}/tester/1" in ended.added, "when nothing is left to try"
+    assert ended.tasks["deliver"].state in ("waiting", "ready"), "what was tidied is asked again"
+
+
+@pytest.mark.parametrize("cap", [60, 6])
+async def test_a_risk_in_what_failed_halts_and_a_yes_makes_no_failure_good(
+    build: Any, desk: Any, cap: int
+) -> None:
+    def gives_up(work: Work, code: bytes) -> Outcome:
+        if work.params.get("gate") != "security":
+            return risky(work, code)
+        return Outcome(gates=(UNSAFE,), failure="it could not be read to its end")
+
+    ended = await build(HALT, works=RISKY, cap=cap, validator=gives_up, auditor=risky)
+    assert ended.state == "halted"
+    assert (await desk.journal.build(desk.org, ended.build)).reason == (
+        AUDITED if cap == 60 else "security: 1 high"
+    )
+    assert await desk.journal.control.decide(desk.org, ended.build, approve=True, by="Ann")
+    ended = await ended.go_on()
+    assert ended.state == "failed"
+    assert [(row["task"], row["reason"]) for row in ended.report["failures"]] == [
+        ("gate-lint", "it could not be read to its end")
+    ]
 
 
 async def test_without_the_wish_a_security_gate_only_fails(build: Any) -> None:
