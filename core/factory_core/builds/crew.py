@@ -10,6 +10,7 @@ from typing import Protocol
 
 import structlog
 
+from factory_core.builds.masking import masked_text
 from factory_core.builds.schemas import Assignment, Completion, CompletionKind, Key, Report
 from factory_core.errors import RateLimited
 
@@ -90,7 +91,7 @@ class Crew:
             return Report.of(attempt, await self._runner.run(attempt))
         except RateLimited as error:
             delay = error.retry_after * random.uniform(1.0, 1.1)  # noqa: S311 - spreads what was parked together
-            parked = Completion(kind=CompletionKind.PARK, reason=error.reason, delay=delay)
+            parked = Completion(kind=CompletionKind.PARK, reason=masked_text(error.reason), delay=delay)
             return Report.of(attempt, parked)
         except (Exception, SystemExit) as error:  # noqa: BLE001 - whatever an agent throws is its crash, not ours
             _log.exception("agent crashed", build=str(attempt.build), task=attempt.task, fence=attempt.fence)
@@ -113,5 +114,5 @@ class Crew:
 
 def _crash(attempt: Assignment, error: BaseException) -> Completion:
     delay = min(0.5 * 4**attempt.tries, 60.0) * random.uniform(0.8, 1.2)  # noqa: S311 - spreads retries
-    reason = f"{type(error).__name__}: {error}"
+    reason = masked_text(f"{type(error).__name__}: {error}")
     return Completion(kind=CompletionKind.RETRY, reason=reason, delay=delay)

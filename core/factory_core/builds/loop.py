@@ -19,6 +19,7 @@ from factory_core.builds.crashpoints import CrashPoints
 from factory_core.builds.crew import Crew, Runner
 from factory_core.builds.ids import uuid7
 from factory_core.builds.line import Connect, Line, connect_to
+from factory_core.builds.masking import masked_text
 from factory_core.builds.schemas import Key, Report, Turn
 from factory_core.builds.wake import News, Tell, Wake
 from factory_core.builds.window import Window
@@ -211,5 +212,5 @@ class BuildLoop:
 
 
 def _refused(report: Report, error: Exception) -> Report:
-    reason = f"its result could not be stored: {error}"[:1000]
+    reason = masked_text(f"its result could not be stored: {error}", 1000)
     return replace(report, kind="failed", result=None, reason=reason, memo=None, children=None)

@@ -23,6 +23,7 @@ import rich_click as click
 from factory_core.errors import FactoryError
 from factory_core.kernel.boot import COMMAND_HOOKS, KERNEL_COMMANDS, start
 from factory_core.kernel.version import VERSION
+from factory_core.plain import plain_lines
 
 WRONG_USAGE = 64
 OUR_DEFECT = 70
@@ -147,7 +148,7 @@ def _complain(message: str, error: Exception, *, verbose: bool) -> None:
     if verbose:
         traceback.print_exception(error)
     click.secho("error: ", fg="red", bold=True, nl=False, err=True)
-    click.echo(message, err=True)
+    click.echo(plain_lines(message), err=True)
 
 
 if __name__ == "__main__":

@@ -18,11 +18,11 @@ from msgspec import Struct
 
 from factory_core.builds.ids import uuid7
 from factory_core.builds.line import Connect, Line
+from factory_core.builds.masking import masked_text
 from factory_core.contracts.jobs import Job
 
 __all__ = ["JobLoop", "JobPace"]
 
-_LONGEST_ERROR = 2000
 _log = structlog.get_logger(__name__)
 
 
@@ -175,9 +175,9 @@ class JobLoop:
             error = str(late) or f"TimeoutError: not done within {job.timeout_seconds:g} seconds"
         except (Exception, SystemExit) as failure:  # noqa: BLE001 - whatever a job throws is its failure, not ours
             error = f"{type(failure).__name__}: {failure}"
+        error = masked_text(error)
         _log.warning("job failed", job=job.name, id=str(taken.id), attempt=taken.attempts, error=error)
-        # What a text column cannot hold is replaced.
-        return error.replace("\0", "\ufffd").encode("utf-8", "replace").decode()[:_LONGEST_ERROR]
+        return error
 
     async def _report(self) -> None:
         ended, self._ended = self._ended, []

@@ -12,6 +12,7 @@ from rich.text import Text
 from rich.tree import Tree
 
 from factory_core.contracts.plan import BARRIER, COORDINATOR, QUIET, Plan, PlannedTask, Team
+from factory_core.plain import plain, said
 
 from .quote import CORES, estimate_seconds
 
@@ -35,11 +36,11 @@ def everything(plan: Plan, *, width: int) -> RenderableType:
         Text(),
         table(plan, width=width),
         Text("longest chain", style="italic"),
-        Padding(Text(" → ".join(_chain(plan))), (0, 0, 1, 2)),
+        Padding(said(" → ".join(_chain(plan))), (0, 0, 1, 2)),
         teams(plan),
         *([regions(plan)] if plan.regions else []),
     ]
-    parts.extend(Text(f"note: {said}", style="yellow") for said in plan.assumptions)
+    parts.extend(said(f"note: {each}", style="yellow") for each in plan.assumptions)
     return Group(*parts)
 
 
@@ -64,10 +65,10 @@ def tree(plan: Plan) -> RenderableType:
     for phase in plan.phases:
         tasks = [task for task in plan.tasks if task.phase == phase and task.agent != BARRIER]
         work = sum(task.agent != COORDINATOR for task in tasks)
-        branch = root.add(Text(f"{phase}  ({_count(work, 'task')})", style="cyan"))
+        branch = root.add(said(f"{phase}  ({_count(work, 'task')})", style="cyan"))
         for task in tasks:
             style = "bold" if task.id in critical else "dim" if task.agent in QUIET else ""
-            branch.add(Text(_line(task), style=style, no_wrap=True, overflow="ellipsis"))
+            branch.add(said(_line(task), style=style, no_wrap=True, overflow="ellipsis"))
     return root
 
 
@@ -80,7 +81,7 @@ def table(plan: Plan, *, width: int) -> RenderableType:
         justify = "right" if name in ("seconds", *TIMES) else "left"
         rows.add_column(name, no_wrap=name not in FOLDED, justify=justify, min_width=FOLDED.get(name))
     for task in tasks:
-        rows.add_row(*(Text(_cell(task, name)) for name in columns))
+        rows.add_row(*(said(_cell(task, name)) for name in columns))
     return Padding(rows, (0, 0, 1, 0))
 
 
@@ -91,7 +92,7 @@ def teams(plan: Plan) -> RenderableType:
     for name in ("asked", "granted"):
         rows.add_column(name, justify="right")
     for team in plan.teams:
-        rows.add_row(Text(team.name), _asked(team), f"-> {team.agents}")
+        rows.add_row(said(team.name), _asked(team), f"-> {team.agents}")
     return rows
 
 
@@ -102,7 +103,7 @@ def regions(plan: Plan) -> RenderableType:
         rows.add_column(name, justify="right" if name == "tasks" else "left")
     for region in plan.regions:
         cells = (region.name, region.paradigm, str(len(region.tasks)), region.reason)
-        rows.add_row(*(Text(cell) for cell in cells))
+        rows.add_row(*(said(cell) for cell in cells))
     return Padding(rows, (1, 0, 1, 0))
 
 
@@ -217,8 +218,7 @@ def _node(task: PlannedTask) -> str:
 
 def _quoted(text: str) -> str:
     """A Graphviz string: backslashes and quotes escaped, control characters as spaces."""
-    plain = "".join(char if char.isprintable() else " " for char in text)
-    return '"' + plain.replace("\\", "\\\\").replace('"', '\\"') + '"'
+    return '"' + plain(text).replace("\\", "\\\\").replace('"', '\\"') + '"'
 
 
 def _line(task: PlannedTask) -> str:

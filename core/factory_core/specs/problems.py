@@ -7,6 +7,7 @@ from enum import StrEnum
 from msgspec import Struct
 
 from factory_core.contracts.blueprint import Blueprint
+from factory_core.plain import plain
 
 __all__ = ["Problem", "Reading", "Severity", "describe_problems", "render_problems"]
 
@@ -66,17 +67,17 @@ def describe_problems(reading: Reading, name: str) -> dict[str, object]:
 def render(problem: Problem, name: str, lines: list[str]) -> str:
     """One problem as text that ends without a newline."""
     head = f"{name}:{problem.line}:{problem.column}: {problem.severity.value}: {problem.message} [{problem.code}]"
-    shown = [head]
+    shown = [plain(head)]
     if 0 < problem.line <= len(lines) and lines[problem.line - 1].strip():
         shown += show_line(lines[problem.line - 1], problem.line, problem.column)
     if problem.suggestion:
-        shown.append(f"      = {problem.suggestion}")
+        shown.append(plain(f"      = {problem.suggestion}"))
     return "\n".join(shown)
 
 
 def show_line(line: str, number: int, column: int) -> list[str]:
     """The source line and a caret below the column; long lines are cut around it."""
     start = max(0, column - WIDTH * 2 // 3) if len(line) > WIDTH else 0
-    cut = "".join(sign if sign.isprintable() else " " for sign in line[start : start + WIDTH])
+    cut = plain(line[start : start + WIDTH])
     caret = " " * max(0, min(column - 1 - start, len(cut))) + "^"
     return [f"{number:>5} | {cut.rstrip()}", f"      | {caret}"]

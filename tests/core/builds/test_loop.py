@@ -177,6 +177,23 @@ async def test_a_result_the_database_refuses_fails_its_task_and_no_other(stage: 
     assert {row.id: row.state for row in await stage.journal.results(stage.org, build)}["good"] == "done"
 
 
+async def test_what_a_crash_tells_keeps_secrets(stage: Stage) -> None:
+    async def fails(assignment: Assignment) -> Completion:
+        if assignment.fence == 1:
+            raise RateLimited("ask with token=s3cr3t later", 0.1)
+        raise ConnectionError("postgres://me:s3cr3t@db is away" + "." * 5000)
+
+    build = await stage.submit()
+    stage.play(fails, NewTask(id="t", agent="x", max_tries=1))
+    assert await stage.ended(build) == "failed"
+    assert (await stage.reason(build, "t")).startswith("ConnectionError: postgres://me:********@db is away..")
+    events = await stage.journal.events(stage.org, build)
+    told = [str(event.body.get("reason", "")) for event in events if event.task == "t"]
+    assert max(map(len, told)) <= 2000
+    assert any("token=********" in text for text in told)
+    assert not any("s3cr3t" in text for text in told)
+
+
 async def test_an_agent_that_something_else_cancelled_has_crashed(stage: Stage) -> None:
     async def leaks(_: Assignment) -> Completion:
         raise asyncio.CancelledError

@@ -53,6 +53,18 @@ async def test_a_job_that_fails_is_tried_again_and_dies_after_its_last_attempt(o
     assert len(office.ran) == 2
 
 
+async def test_the_cause_of_a_dead_job_keeps_secrets(office: Any) -> None:
+    async def refused(**_: Any) -> None:
+        raise ConnectionError("smtp://studio:s3cr3t@mail is away")
+
+    office.offer("mail", refused, attempts=1)
+    await office.queue.enqueue("mail")
+    office.play()
+    await office.until("select exists (select from dead_job)")
+    (dead,) = await office.rows("dead_job")
+    assert dead["error"] == "ConnectionError: smtp://studio:********@mail is away"
+
+
 async def test_a_dead_job_starts_over_or_is_discarded(office: Any) -> None:
     office.offer("mail", away, attempts=1)
     identity = await office.queue.enqueue("mail", {"to": "ann"})

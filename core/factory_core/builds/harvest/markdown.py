@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from msgspec import UNSET
 
 from factory_core.contracts.blueprint import NodeState, RequirementState
+from factory_core.plain import plain
 from factory_core.planning.slugs import segments
 
 from .report import REPORT_JSON, BuildReport, NodeRow, RunFacts
@@ -236,4 +237,4 @@ def _reused(run: RunFacts) -> str:
 
 
 def _one_line(text: str) -> str:
-    return " ".join("".join(char if char.isprintable() else " " for char in text).split())
+    return " ".join(plain(text).split())

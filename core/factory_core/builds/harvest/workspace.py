@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from factory_core.contracts.files import Produced
+from factory_core.plain import plain
 
 from .contribution import Contribution, check_contributions
 from .objects import Blob, ObjectStore, index_bytes, object_path
@@ -108,5 +109,4 @@ def _commit(store: ObjectStore, made: Contribution, tree: str, parent: str, time
 
 
 def _one_line(text: str) -> str:
-    visible = "".join(character if character.isprintable() else " " for character in text)
-    return " ".join(visible.split())
+    return " ".join(plain(text).split())

@@ -10,12 +10,12 @@ import msgspec
 import rich_click as click
 from rich.console import Console
 from rich.table import Table
-from rich.text import Text
 
 from factory_core.builds.comparison import BuildComparison, Pair, Side, TaskPair
 from factory_core.kernel.boot import Studio
 from factory_core.kernel.database import LOCAL_ORGANISATION
 from factory_core.kernel.office import open_service
+from factory_core.plain import said
 
 __all__ = ["print_comparison"]
 
@@ -45,9 +45,9 @@ def print_comparison(studio: Studio, left: UUID, right: UUID, *, as_json: bool) 
 def _heads(found: BuildComparison) -> Table:
     table = Table("", "left", "right")
     sides = (found.left, found.right)
-    table.add_row("build", *(Text(str(side.build)) for side in sides))
-    table.add_row("project", *(Text(side.name) for side in sides))
-    table.add_row("state", *(Text(side.state.value) for side in sides))
+    table.add_row("build", *(said(str(side.build)) for side in sides))
+    table.add_row("project", *(said(side.name) for side in sides))
+    table.add_row("state", *(said(side.state.value) for side in sides))
     table.add_row("seconds", *(_seconds(side.seconds) for side in sides))
     if not all(side.reported for side in sides):
         table.add_row("report", *(_reported(side) for side in sides))
@@ -65,9 +65,9 @@ def _seconds(seconds: float | None) -> str:
 def _print_pairs(console: Console, title: str, pairs: Iterable[Pair]) -> None:
     every = tuple(pairs)
     differing = [pair for pair in every if not pair.same]
-    console.print(Text(f"{title}: {len(every) - len(differing)} the same, {len(differing)} differ"))
+    console.print(said(f"{title}: {len(every) - len(differing)} the same, {len(differing)} differ"))
     for pair in differing[:LONGEST_LIST]:
-        console.print(Text(f"  {pair.id}: {pair.left or 'none'} -> {pair.right or 'none'}"))
+        console.print(said(f"  {pair.id}: {pair.left or 'none'} -> {pair.right or 'none'}"))
     _print_rest(console, len(differing))
 
 
@@ -75,10 +75,10 @@ def _print_files(console: Console, found: BuildComparison) -> None:
     files = found.files
     lists = (("+", files.added), ("~", files.changed), ("-", files.removed))
     counts = f"{len(files.added)} added, {len(files.changed)} changed, {len(files.removed)} removed"
-    console.print(Text(f"files: {files.same} the same, {counts}"))
+    console.print(said(f"files: {files.same} the same, {counts}"))
     lines = [f"  {mark} {path}" for mark, paths in lists for path in paths]
     for line in lines[:LONGEST_LIST]:
-        console.print(Text(line))
+        console.print(said(line))
     _print_rest(console, len(lines))
 
 
@@ -88,10 +88,10 @@ def _print_tasks(console: Console, tasks: Iterable[TaskPair]) -> None:
     table = Table("task, longest first", "left", "s", "right", "s")
     for task in ran[:10]:
         left, right = (state.value if state else "" for state in (task.left, task.right))
-        table.add_row(Text(task.id), left, _seconds(task.left_seconds), right, _seconds(task.right_seconds))
+        table.add_row(said(task.id), left, _seconds(task.left_seconds), right, _seconds(task.right_seconds))
     console.print(table)
 
 
 def _print_rest(console: Console, count: int) -> None:
     if count > LONGEST_LIST:
-        console.print(Text(f"  … {count - LONGEST_LIST} more; --json has all"))
+        console.print(said(f"  … {count - LONGEST_LIST} more; --json has all"))

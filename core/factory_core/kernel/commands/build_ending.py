@@ -10,13 +10,13 @@ import msgspec
 from msgspec import Struct
 from rich.console import Console
 from rich.table import Table
-from rich.text import Text
 
 from factory_core.builds.harvest.report import GateRow, RequirementRow
 from factory_core.builds.progress import Progress
 from factory_core.builds.service import BuildService
 from factory_core.contracts.events import BuildState
 from factory_core.kernel.database import LOCAL_ORGANISATION
+from factory_core.plain import said
 
 __all__ = ["Ending", "conclude", "show_ending"]
 
@@ -90,21 +90,21 @@ def show_ending(console: Console, ending: Ending, seconds: float) -> None:
     if ending.requirements:
         console.print(_requirements(ending))
     for gate in ending.gates:
-        mark = Text("✓", style="green") if gate.passed else Text("✗", style="bold red")
+        mark = said("✓", style="green") if gate.passed else said("✗", style="bold red")
         limit = f" (limit {gate.limit})" if gate.limit else ""
-        console.print(mark, Text(f"{gate.name}: {gate.figure}{limit}"))
+        console.print(mark, said(f"{gate.name}: {gate.figure}{limit}"))
     if ending.counts:
         console.print(
-            Text("specification: " + ", ".join(f"{n} {state}" for state, n in ending.counts.items()))
+            said("specification: " + ", ".join(f"{n} {state}" for state, n in ending.counts.items()))
         )
     for reason in ending.reasons[:10]:
-        console.print(Text(reason, style="red"))
+        console.print(said(reason, style="red"))
     style = "bold green" if ending.state is BuildState.PASSED else "bold red"
-    console.print(Text(f"{ending.state.value} in {seconds:.1f} s", style=style))
+    console.print(said(f"{ending.state.value} in {seconds:.1f} s", style=style))
     for file in ending.files:
-        console.print(Text(f"  {file}"), soft_wrap=True)
+        console.print(said(f"  {file}"), soft_wrap=True)
     if ending.state is BuildState.CANCELLED:
-        console.print(Text("Run the same command again to resume: finished work is remembered."))
+        console.print(said("Run the same command again to resume: finished work is remembered."))
 
 
 def _requirements(ending: Ending) -> Table:
@@ -112,9 +112,9 @@ def _requirements(ending: Ending) -> Table:
     for line in ending.requirements[:LONGEST_TABLE]:
         text = f"{line.id}  {line.text}" if line.text else line.id
         table.add_row(
-            Text(text), Text(line.state, style=_STYLES.get(line.state, "")), Text("; ".join(line.evidence))
+            said(text), said(line.state, style=_STYLES.get(line.state, "")), said("; ".join(line.evidence))
         )
     if len(ending.requirements) > LONGEST_TABLE:
         more = len(ending.requirements) - LONGEST_TABLE
-        table.add_row(Text(f"… {more} more in BUILD_REPORT.md"), Text(""), Text(""))
+        table.add_row(said(f"… {more} more in BUILD_REPORT.md"), said(""), said(""))
     return table

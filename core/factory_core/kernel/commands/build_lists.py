@@ -10,13 +10,13 @@ import msgspec
 import rich_click as click
 from rich.console import Console
 from rich.table import Column, Table
-from rich.text import Text
 
 from factory_core.builds.journal import AttemptRow, BuildRow, TaskRow
 from factory_core.contracts.events import BuildState
 from factory_core.kernel.boot import Studio
 from factory_core.kernel.database import LOCAL_ORGANISATION
 from factory_core.kernel.office import open_service
+from factory_core.plain import said
 
 __all__ = ["print_build", "print_builds"]
 
@@ -47,8 +47,8 @@ def print_builds(studio: Studio, *, as_json: bool, limit: int) -> None:
     for row in rows:
         started = f"{row.created_at:%Y-%m-%d %H:%M}"
         done = f"{row.tasks - row.unfinished}/{row.tasks}"
-        table.add_row(str(row.id), Text(str(row.options.get("project", ""))), row.state.value, started, done)
-    Console().print(table if rows else Text("No builds yet: studio build SPEC starts one."))
+        table.add_row(str(row.id), said(str(row.options.get("project", ""))), row.state.value, started, done)
+    Console().print(table if rows else said("No builds yet: studio build SPEC starts one."))
 
 
 def print_build(studio: Studio, identity: UUID, *, as_json: bool) -> None:
@@ -66,30 +66,30 @@ def print_build(studio: Studio, identity: UUID, *, as_json: bool) -> None:
         click.echo(msgspec.json.encode({"build": row, "tasks": tasks, "attempts": attempts}))
         return
     console = Console()
-    console.print(Text(f"{row.options.get('project', '')}  {row.id}  {row.state.value}", style="bold"))
+    console.print(said(f"{row.options.get('project', '')}  {row.id}  {row.state.value}", style="bold"))
     _print_standing(console, row)
-    console.print(Text(_times(row)))
+    console.print(said(_times(row)))
     phases: dict[str, Counter[str]] = {}
     for task in tasks:
         phases.setdefault(task.phase, Counter())[task.state.value] += 1
     table = Table("phase", "tasks")
     for phase, states in phases.items():
-        table.add_row(Text(phase), Text(", ".join(f"{n} {state}" for state, n in states.items())))
+        table.add_row(said(phase), said(", ".join(f"{n} {state}" for state, n in states.items())))
     console.print(table)
     for task in tasks:
         if task.reason and task.state.value in ("failed", "quarantined"):
-            console.print(Text(f"{task.id}: {task.reason}", style="red"))
-    console.print(Text(_NEXT.get(row.state, f"Follow it: studio builds attach {row.id}").format(id=row.id)))
+            console.print(said(f"{task.id}: {task.reason}", style="red"))
+    console.print(said(_NEXT.get(row.state, f"Follow it: studio builds attach {row.id}").format(id=row.id)))
 
 
 def _print_standing(console: Console, row: BuildRow) -> None:
     """Where it comes from, and why it stands or ended as it did."""
     if source := row.options.get("forked_from"):
-        console.print(Text(f"a fork of {source}"))
+        console.print(said(f"a fork of {source}"))
     if (budget := row.options.get("budget_nano_usd")) is not None:
-        console.print(Text(f"budget ${budget / 1e9:.2f}; nothing is spent, since no task calls a model"))
+        console.print(said(f"budget ${budget / 1e9:.2f}; nothing is spent, since no task calls a model"))
     if row.reason:
-        console.print(Text(row.reason, style="yellow"))
+        console.print(said(row.reason, style="yellow"))
 
 
 def _times(row: BuildRow) -> str:

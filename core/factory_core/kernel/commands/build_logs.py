@@ -16,6 +16,7 @@ from factory_core.contracts.events import Event
 from factory_core.kernel.boot import Studio
 from factory_core.kernel.database import LOCAL_ORGANISATION
 from factory_core.kernel.office import open_service
+from factory_core.plain import plain
 
 __all__ = ["print_logs"]
 
@@ -67,12 +68,7 @@ def _line(event: Event) -> str:
         fence,
         *told,
     )
-    return "  ".join(_plain(word) for word in words if word)
-
-
-def _plain(word: str) -> str:
-    """Without what would move the cursor: titles and reasons come from specifications and from generated code."""
-    return "".join(character if character.isprintable() else " " for character in word)
+    return "  ".join(plain(word) for word in words if word)
 
 
 def _left(row: ResultRow) -> str:
@@ -86,7 +82,7 @@ def _left(row: ResultRow) -> str:
         )
         lines += [f"    {line}" for line in gate.detail.splitlines()]
     lines += [f"  {finding.level}: {finding.message}" for finding in record.findings]
-    return "\n".join(_plain(line) for line in lines)
+    return "\n".join(plain(line) for line in lines)
 
 
 def _as_json(row: ResultRow) -> str:

@@ -20,6 +20,7 @@ from rich.text import Text
 from factory_core.builds.progress import PhaseProgress, Progress
 from factory_core.contracts.events import Event, EventKind
 from factory_core.contracts.plan import QUIET
+from factory_core.plain import said
 
 __all__ = ["BuildFace", "JsonFace", "LiveFace", "PlainFace", "choose_face"]
 
@@ -104,17 +105,17 @@ class PlainFace:
     def show(self, event: Event, progress: Progress) -> None:
         line = _line(event, progress)
         if line is not None and event.kind != EventKind.TASK_DONE:
-            self._console.print(Text(line[0]))
+            self._console.print(said(line[0]))
         for phase in progress.phases():
             if phase.over == phase.total and phase.name not in self._announced:
                 self._announced.add(phase.name)
-                self._console.print(Text(_sum_up(phase)))
+                self._console.print(said(_sum_up(phase)))
 
     def tick(self, progress: Progress) -> None:
         del progress
 
     def note(self, message: str) -> None:
-        self._console.print(Text(message))
+        self._console.print(said(message))
 
     def reopen(self) -> None:
         return None
@@ -142,14 +143,14 @@ class LiveFace:
     def show(self, event: Event, progress: Progress) -> None:
         line = _line(event, progress)
         if line is not None:
-            self._log.append(Text(line[0], style=line[1], overflow="ellipsis", no_wrap=True))
+            self._log.append(said(line[0], style=line[1], overflow="ellipsis", no_wrap=True))
 
     def tick(self, progress: Progress) -> None:
         self._live.update(self._picture(progress))
 
     def note(self, message: str) -> None:
         # Above the picture, where it stays.
-        self._live.console.print(Text(message, style="bold yellow"))
+        self._live.console.print(said(message, style="bold yellow"))
 
     def reopen(self) -> None:
         self._live.start(refresh=True)
@@ -160,21 +161,21 @@ class LiveFace:
     def _picture(self, progress: Progress) -> RenderableType:
         elapsed = time.monotonic() - self._began
         left = f", about {progress.seconds_left():.0f} s left" if progress.tasks else ""
-        head = Text(f"{progress.state.value}  {elapsed:.0f} s{left}, cost $0.00", style="bold")
+        head = said(f"{progress.state.value}  {elapsed:.0f} s{left}, cost $0.00", style="bold")
         bars = Table.grid(padding=(0, 1))
         for phase in progress.phases():
             bars.add_row(*_bar(phase))
         at_work = progress.running()[:BUSY_LINES]
-        busy = [Text(f"▸ {task.agent}: {task.title}", style="cyan") for task in at_work]
-        return Group(head, bars, *busy, Text(""), *self._log)
+        busy = [said(f"▸ {task.agent}: {task.title}", style="cyan") for task in at_work]
+        return Group(head, bars, *busy, said(""), *self._log)
 
 
 def _bar(phase: PhaseProgress) -> tuple[RenderableType, RenderableType, RenderableType]:
     count = f"{phase.over}/{phase.total}" + (f"  {phase.failed} failed" if phase.failed else "")
     return (
-        Text(phase.name),
+        said(phase.name),
         ProgressBar(total=max(phase.total, 1), completed=phase.over, width=30),
-        Text(count, style="red" if phase.failed else ""),
+        said(count, style="red" if phase.failed else ""),
     )
 
 

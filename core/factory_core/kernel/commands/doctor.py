@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import rich_click as click
 
 from factory_core.errors import FactoryError
+from factory_core.plain import plain
 
 if TYPE_CHECKING:
     from factory_core.kernel.boot import Studio
@@ -36,7 +37,7 @@ def doctor(as_json: bool) -> None:
     else:
         for check in checks:
             mark = click.style("ok  ", fg="green") if check.ok else click.style("FAIL", fg="red")
-            click.echo(f"{mark} {check.name}{': ' + check.detail if check.detail else ''}")
+            click.echo(f"{mark} {check.name}{': ' + plain(check.detail) if check.detail else ''}")
         for warning in studio.warnings():
             click.secho(f"note {warning}", fg="yellow")
     sys.exit(0 if all(check.ok or not check.required for check in checks) else UNFIT)

@@ -14,6 +14,7 @@ from factory_core.kernel.commands.build_boot import identify
 from factory_core.kernel.database import LOCAL_ORGANISATION
 from factory_core.kernel.embedded import attach
 from factory_core.kernel.office import open_service
+from factory_core.plain import plain
 
 __all__ = ["NEWEST", "print_estimate"]
 
@@ -35,7 +36,7 @@ def print_estimate(order: BuildOrder, *, since: str, as_json: bool) -> None:
         click.echo(msgspec.json.encode(estimate))
         return
     since = f"since build {estimate.since}" if estimate.since else "no earlier build of this project"
-    click.echo(f"{since}: {estimate.told()}")
+    click.echo(f"{since}: {plain(estimate.told())}")
     for title, names in (
         ("requirements changed", estimate.changes.requirements),
         ("parts changed", estimate.changes.nodes),
@@ -44,4 +45,4 @@ def print_estimate(order: BuildOrder, *, since: str, as_json: bool) -> None:
         if names:
             click.echo(f"{title}:")
             for each in names:
-                click.echo(f"  {each}")
+                click.echo(f"  {plain(each)}")

@@ -14,6 +14,7 @@ import rich_click as click
 from factory_core.errors import DatabaseOutdated, FactoryError
 from factory_core.kernel.boot import Studio, start
 from factory_core.kernel.plugins import PluginReport
+from factory_core.plain import plain, plain_lines
 
 PLUGIN_OFF = 4
 
@@ -93,6 +94,6 @@ def _show(report: PluginReport, *, verbose: bool) -> None:
         if labels:
             click.echo(f"    {kind}: {', '.join(labels)}")
     if report.cause:
-        click.echo(f"    cause: {report.cause}")
+        click.echo(f"    cause: {plain(report.cause)}")
     if verbose and report.traceback:
-        click.echo("    " + report.traceback.rstrip().replace("\n", "\n    "))
+        click.echo("    " + plain_lines(report.traceback.rstrip()).replace("\n", "\n    "))

@@ -13,6 +13,7 @@ import msgspec
 import rich_click as click
 
 from factory_core.kernel.commands.operating import Json, with_database
+from factory_core.plain import plain, said
 
 if TYPE_CHECKING:
     from uuid import UUID
@@ -117,7 +118,7 @@ def show(as_json: bool = False) -> None:
     console.print(_table(found))
     for each in found:
         if each.more_projects:
-            click.echo(f"{each.name}: {each.more_projects} more projects, which hold less.")
+            click.echo(f"{plain(each.name)}: {each.more_projects} more projects, which hold less.")
 
 
 @shares.command("set")
@@ -201,14 +202,13 @@ def _tell(whose: str, share: OrganisationShare | ProjectShare, *, as_json: bool)
 
 def _table(found: tuple[OrganisationHolding, ...]) -> Table:
     from rich.table import Table
-    from rich.text import Text
 
     table = Table("organisation, project", "weight", "agents", "could start", "processor", "memory")
     total = sum(each.holds.processor_seconds or 0.0 for each in found)
     for each in found:
-        table.add_row(Text(each.name, style="bold"), *_cells(each.share, each.holds, total))
+        table.add_row(said(each.name, style="bold"), *_cells(each.share, each.holds, total))
         for project in each.projects:
-            name = Text(f"  {project.project or 'no project'}")
+            name = said(f"  {project.project or 'no project'}")
             table.add_row(name, *_cells(project.share, project.holds, total))
     table.caption = "processor: part of all that was counted in the last five minutes"
     return table
