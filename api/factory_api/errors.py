@@ -22,18 +22,6 @@ class NoJson(FactoryError):
         super().__init__(f"The body is {kind or 'of no kind'}. Send it with Content-Type: application/json.")
 
 
-class CursorUnknown(FactoryError):
-    """A cursor that no answer of ours contained."""
-
-    status = 422
-
-    def __init__(self, cursor: str) -> None:
-        self.cursor = cursor
-        super().__init__(
-            f"The cursor {cursor!r} is not one of ours. Take 'next' of the page before, unchanged."
-        )
-
-
 class RangeUnfit(FactoryError):
     """A byte range that lies outside the archive."""
 

@@ -15,12 +15,13 @@ from msgspec import Meta, Struct
 from factory_api.answers import problems
 from factory_api.builds import require_json
 from factory_api.errors import NoDatabase
-from factory_core.builds.deadletters import DeadLetter, DeadLetters
+from factory_core.builds.deadletters import DeadLetterPage, DeadLetters
 from factory_core.builds.figures import QueueFigures, WorkerFigures, queue_figures, worker_figures
 from factory_core.kernel.boot import Studio
 from factory_core.kernel.database import Database
 from factory_core.kernel.queue import Queue
 
+Cursor = Annotated[str | None, QueryParameter(max_length=600, description="next of the page before.")]
 Limit = Annotated[int, QueryParameter(ge=1, le=200, description="How many at most.")]
 
 
@@ -80,11 +81,13 @@ class QueueRoutes(Controller):
         database: NamedDependency[Database | None],
         organisation: NamedDependency[UUID],
         limit: Limit = 50,
-    ) -> tuple[DeadLetter, ...]:
-        """Tasks whose workers died three times under them and jobs that used up their attempts, newest first."""
+        cursor: Cursor = None,
+    ) -> DeadLetterPage:
+        """Tasks whose workers died three times under them and jobs that used up their attempts, the last to die first;
+        follow ``next`` with ``cursor``."""
         opened = _opened(database)
         async with opened.tenant_transaction(organisation) as ours:
-            return await DeadLetters(opened.pool, ours, organisation).newest(limit=limit)
+            return await DeadLetters(opened.pool, ours, organisation).page(limit=limit, cursor=cursor)
 
     @post(
         "/dead/retry",

@@ -10,10 +10,9 @@ from uuid import UUID
 
 import msgspec
 
-from factory_api.errors import CursorUnknown
 from factory_api.schemas import BuildPage, BuildQuery, BuildView, Decision, NewBuild, NewFork
 from factory_core.builds.comparison import BuildComparison
-from factory_core.builds.errors import BuildEnded
+from factory_core.builds.errors import BuildEnded, CursorUnknown
 from factory_core.builds.estimate import Estimate
 from factory_core.builds.journal import AttemptRow, BuildRow, Journal, TaskRow
 from factory_core.builds.service import ArtifactRef, BuildOrder, BuildService, Fork

@@ -39,21 +39,32 @@ async def test_the_figures_follow_the_builds(client: httpx.AsyncClient, order: A
 
 async def test_a_dead_letter_is_listed_retried_and_discarded(client: httpx.AsyncClient, studio: Any) -> None:
     first, second = await bury(studio), await bury(studio)
-    listed = (await client.get("/api/v1/queue/dead")).json()
+    listed = (await client.get("/api/v1/queue/dead")).json()["items"]
     assert {letter["id"] for letter in listed} == {first, second}
     for identity, verb in ((first, "retry"), (second, "discard")):
         path = f"/api/v1/queue/dead/{verb}"
         answer = await client.post(path, json={"id": identity})
         assert (answer.status_code, answer.json()["id"]) == (200, identity)
         assert (await client.post(path, json={"id": identity})).status_code == 404
-    assert (await client.get("/api/v1/queue/dead")).json() == []
+    assert (await client.get("/api/v1/queue/dead")).json() == {"items": [], "next": None, "total": 0}
     jobs = (await client.get("/api/v1/queue")).json()["queues"][1]
     assert (jobs["name"], jobs["depth"], jobs["dead"]) == ("notifications", 1, 0)
 
 
+async def test_letters_are_listed_page_by_page(client: httpx.AsyncClient, studio: Any) -> None:
+    buried = [await bury(studio) for _ in range(3)]
+    first = (await client.get("/api/v1/queue/dead", params={"limit": 2})).json()
+    assert ([letter["id"] for letter in first["items"]], first["total"]) == (buried[:0:-1], 3)
+    query = {"limit": 2, "cursor": first["next"]}
+    second = (await client.get("/api/v1/queue/dead", params=query)).json()
+    assert ([letter["id"] for letter in second["items"]], second["next"]) == (buried[:1], None)
+    unknown = await client.get("/api/v1/queue/dead", params={"cursor": "x"})
+    assert (unknown.status_code, unknown.json()["type"]) == (422, "urn:factory:problem:cursor-unknown")
+
+
 async def test_letters_of_others_do_not_exist(client: httpx.AsyncClient, studio: Any) -> None:
     theirs = await bury(studio, uuid7())
-    assert (await client.get("/api/v1/queue/dead")).json() == []
+    assert (await client.get("/api/v1/queue/dead")).json() == {"items": [], "next": None, "total": 0}
     for verb in ("retry", "discard"):
         answer = await client.post(f"/api/v1/queue/dead/{verb}", json={"id": theirs})
         assert answer.status_code == 404

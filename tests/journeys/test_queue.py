@@ -31,18 +31,26 @@ def test_dead_letters_are_listed_retried_and_discarded(studio: Any) -> None:
         connection: Any = await asyncpg.connect(url)
         for identity in identities:
             await connection.execute(
-                "insert into dead_job values ($1, $2, 'notifications', 'mail', '{}', 5, 'away', now(), now())",
+                "insert into dead_job values ($1, $2, 'notifications', 'mail', '{}', 5, $3, now(), now())",
                 identity,
                 LOCAL_ORGANISATION,
+                "away\x1b]0;owned\x07\x9b2J\nno letter",
             )
         await connection.close()
 
     asyncio.run(bury())
+    first = studio.run("queue", "dead", "--limit", "1").stdout
+    assert (identities[1] in first, identities[0] in first, "2 in all" in first) == (True, False, True)
+    second = studio.run("queue", "dead", "--cursor", first.split()[-1]).stdout
+    assert (identities[0] in second, second.count("cause:")) == (True, 1)
+    assert studio.run("queue", "dead", "--cursor", "x").returncode == 64
     assert studio.run("queue", "retry", identities[0]).returncode == 0
     listed = studio.run("queue", "dead")
     assert identities[1] in listed.stdout
     assert identities[0] not in listed.stdout
-    assert "cause: away" in listed.stdout
+    assert "    cause: away ]0;owned  2J no letter\n" in listed.stdout, (
+        "whatever a terminal would obey is a space"
+    )
     assert json.loads(studio.run("queue", "discard", identities[1], "--json").stdout) == {
         "letter": identities[1],
         "done": "discarded",

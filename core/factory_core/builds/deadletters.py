@@ -6,8 +6,9 @@ retried, or discarded, which leaves a build with the end it has.
 
 from __future__ import annotations
 
-import re
-from datetime import datetime
+import base64
+import binascii
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
@@ -15,24 +16,39 @@ import msgspec
 from msgspec import Struct
 
 from factory_core.builds.control import Control
+from factory_core.builds.errors import CursorUnknown
 from factory_core.builds.figures import BUILDS
+from factory_core.builds.masking import masked
 from factory_core.builds.wake import Reminds
 from factory_core.errors import FactoryError
 
 if TYPE_CHECKING:
     from factory_core.kernel.database import Connection
 
-__all__ = ["DeadLetter", "DeadLetters", "LetterMissing", "LostAttempt", "NotDead"]
+__all__ = [
+    "LARGEST_PAGE",
+    "DeadLetter",
+    "DeadLetterPage",
+    "DeadLetters",
+    "LetterMissing",
+    "LostAttempt",
+    "NotDead",
+]
 
 LARGEST_PAGE = 200
-_SECRET = re.compile(r"pass|secret|token|credential|api_?key|authorization|cookie", re.IGNORECASE)
 
-# A task's last attempts, newest first, each with the worker that held it. Events of a build are few beside its index.
+_LAST = datetime.max.replace(tzinfo=UTC), UUID(int=2**128 - 1), ""
+"""Before the first letter. Letters have an order of their own: when they died, then whose they are."""
+
 _TASKS = """
-    select t.build_id, t.id, t.org_id, t.title, t.agent, t.reason, t.crashes, t.ended_at, b.created_at,
+    select t.build_id, t.id, t.org_id, t.title, t.agent, t.reason, t.crashes, t.ended_at as died_at, b.created_at,
         b.options ->> 'project' as project
-    from task t join build b on b.id = t.build_id
-    where t.state = 'quarantined' order by t.build_id desc, t.n limit $1"""
+    from (
+        select * from task where state = 'quarantined' and (ended_at, build_id, id) < ($2, $3, $4)
+        order by ended_at desc, build_id desc, id desc limit $1
+    ) t
+    join build b on b.id = t.build_id"""
+# A task's last attempts, newest first, each with the worker that held it. Events of a build are few beside its index.
 _ATTEMPTS = """
     select a.fence, a.worker, a.started_at, a.ended_at, a.outcome, e.body ->> 'reason' as reason
     from attempt a
@@ -41,7 +57,9 @@ _ATTEMPTS = """
 _NAMES = """
     select id, name from worker where id = any ($1) union select id, name from past_worker where id = any ($1)"""
 _QUARANTINED = "select org_id, state from task where build_id = $1 and id = $2"
-_JOBS = "select * from dead_job order by died_at desc limit $1"
+_JOBS = "select * from dead_job where (died_at, id) < ($2, $3) order by died_at desc, id desc limit $1"
+_TOTAL = """
+    select (select count(*) from task where state = 'quarantined') + (select count(*) from dead_job)"""
 
 
 class LetterMissing(FactoryError):
@@ -101,6 +119,14 @@ class DeadLetter(Struct, frozen=True, kw_only=True):
     """A task's last attempts, newest first."""
 
 
+class DeadLetterPage(Struct, frozen=True, kw_only=True):
+    """Those that died last first. ``next`` is the cursor of the next page, None on the last; ``total`` counts all pages."""
+
+    items: tuple[DeadLetter, ...]
+    next: str | None
+    total: int
+
+
 class DeadLetters:
     """The dead letters of one organisation, or of all for the operator (``org`` None).
 
@@ -115,12 +141,20 @@ class DeadLetters:
         self._org = org
         self._queue = queue
 
-    async def newest(self, *, limit: int = 50) -> tuple[DeadLetter, ...]:
-        """Tasks and jobs together, those that died last first."""
+    async def page(self, *, limit: int = 50, cursor: str | None = None) -> DeadLetterPage:
+        """Tasks and jobs together. Letters that come or go meanwhile move no other from page to page.
+
+        Raises CursorUnknown."""
         limit = min(max(limit, 1), LARGEST_PAGE)
-        tasks = [await self._task(row) for row in await self._reader.fetch(_TASKS, limit)]
-        jobs = [_job(row) for row in await self._reader.fetch(_JOBS, limit)]
-        return tuple(sorted([*tasks, *jobs], key=lambda letter: letter.died_at, reverse=True)[:limit])
+        died_at, identity, task = _LAST if cursor is None else _from_cursor(cursor)
+        tasks = await self._reader.fetch(_TASKS, limit + 1, died_at, identity, task)
+        jobs = await self._reader.fetch(_JOBS, limit + 1, died_at, identity)
+        found = sorted([*tasks, *jobs], key=_place_of, reverse=True)
+        return DeadLetterPage(
+            items=tuple([await self._letter(row) for row in found[:limit]]),
+            next=_to_cursor(found[limit - 1]) if len(found) > limit else None,
+            total=await self._reader.fetchval(_TOTAL),
+        )
 
     async def discard(self, letter: str, *, by: str = "") -> None:
         """Accept that it stays undone. Raises LetterMissing, NotDead."""
@@ -159,6 +193,9 @@ class DeadLetters:
         if not found:
             raise LetterMissing(letter)
 
+    async def _letter(self, row: Any) -> DeadLetter:
+        return await self._task(row) if "build_id" in row else _job(row)
+
     async def _task(self, row: Any) -> DeadLetter:
         found = await self._reader.fetch(_ATTEMPTS, row["build_id"], row["id"])
         rows = await self._writer.fetch(_NAMES, [attempt["worker"] for attempt in found])
@@ -172,7 +209,7 @@ class DeadLetters:
             cause=row["reason"] or "its workers died",
             attempts=row["crashes"],
             created_at=row["created_at"],
-            died_at=row["ended_at"],
+            died_at=row["died_at"],
             build=row["build_id"],
             task=row["id"],
             project=row["project"] or "",
@@ -201,18 +238,31 @@ def _job(row: Any) -> DeadLetter:
         attempts=row["attempts"],
         created_at=row["created_at"],
         died_at=row["died_at"],
-        payload=_masked(msgspec.json.decode(row["payload"])),
+        payload=masked(msgspec.json.decode(row["payload"])),
     )
 
 
-def _masked(value: Any) -> Any:
-    """Payloads should hold no secrets; what looks like one is not shown anyway."""
-    if isinstance(value, dict):
-        items: dict[str, Any] = value  # pyright: ignore[reportUnknownVariableType] - decoded JSON
-        return {name: "********" if _SECRET.search(name) else _masked(each) for name, each in items.items()}
-    if isinstance(value, list):
-        return [_masked(each) for each in value]  # pyright: ignore[reportUnknownVariableType] - as above
-    return value
+def _place_of(row: Any) -> tuple[datetime, UUID, str]:
+    """Where its letter stands among all; as the statements above compare."""
+    if "build_id" in row:
+        return row["died_at"], row["build_id"], row["id"]
+    return row["died_at"], row["id"], ""
+
+
+def _to_cursor(row: Any) -> str:
+    died_at, identity, task = _place_of(row)
+    return base64.urlsafe_b64encode(f"{died_at.isoformat()} {identity} {task}".encode()).decode().rstrip("=")
+
+
+def _from_cursor(cursor: str) -> tuple[datetime, UUID, str]:
+    try:
+        text = base64.b64decode(cursor + "=" * (-len(cursor) % 4), altchars=b"-_", validate=True).decode()
+        died_at, identity, task = text.split(" ", 2)
+        if "\0" in task:  # no text column holds it
+            raise CursorUnknown(cursor)
+        return datetime.fromisoformat(died_at).astimezone(UTC), UUID(identity), task
+    except (ValueError, OverflowError, binascii.Error) as error:
+        raise CursorUnknown(cursor) from error
 
 
 def _place(letter: str) -> tuple[UUID | None, str]:

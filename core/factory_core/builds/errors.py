@@ -13,6 +13,7 @@ __all__ = [
     "BuildMissing",
     "BuildPacked",
     "BuildUnready",
+    "CursorUnknown",
     "IdempotencyConflict",
     "OrganisationMissing",
     "ProjectShareMissing",
@@ -46,6 +47,19 @@ class BudgetTooSmall(FactoryError):
         super().__init__(
             f"The build is quoted at ${quoted_nano_usd / 1e9:.4f}, its budget is ${budget_nano_usd / 1e9:.4f}. "
             "Raise constraints.budget, or ask for less."
+        )
+
+
+class CursorUnknown(FactoryError):
+    """A cursor that no page of ours ended with."""
+
+    status = 422
+    exit_code = 64
+
+    def __init__(self, cursor: str) -> None:
+        self.cursor = cursor[:300]
+        super().__init__(
+            f"The cursor {self.cursor!r} is not one of ours. Take 'next' of the page before, unchanged."
         )
 
 

@@ -8,7 +8,8 @@ from uuid import UUID
 
 import pytest
 
-from factory_core.builds.deadletters import DeadLetters, LetterMissing, NotDead
+from factory_core.builds.deadletters import LARGEST_PAGE, DeadLetter, DeadLetters, LetterMissing, NotDead
+from factory_core.builds.errors import CursorUnknown
 from factory_core.builds.figures import queue_figures, worker_figures
 from factory_core.builds.ids import uuid7
 from factory_core.builds.journal import Completion
@@ -36,6 +37,9 @@ class Tenant:
 
     async def fetchrow(self, *arguments: Any) -> Any:
         return await self.act("fetchrow", *arguments)
+
+    async def fetchval(self, *arguments: Any) -> Any:
+        return await self.act("fetchval", *arguments)
 
 
 async def die(desk: Any, build: UUID, task: str) -> None:
@@ -80,7 +84,7 @@ async def quarantine(desk: Any, noop: Any) -> tuple[UUID, str]:
 async def test_a_quarantined_task_names_the_workers_it_killed(desk: Any, noop: Any, letters: Any) -> None:
     build, identity = await quarantine(desk, noop)
     assert await desk.state(build) == "failed"
-    (letter,) = await letters(desk.org).newest()
+    (letter,) = (await letters(desk.org).page()).items
     assert (letter.id, letter.kind, letter.queue, letter.name) == (identity, "task", "builds", "Write a")
     assert (letter.cause, letter.attempts) == ("its worker died", 3)
     assert [(lost.fence, lost.worker, lost.outcome) for lost in letter.tries] == [
@@ -100,7 +104,7 @@ async def test_a_discarded_task_leaves_the_list_and_the_build_its_end(
     await letters(desk.org).discard(identity, by="ann")
     with pytest.raises(NotDead):
         await letters(desk.org).discard(identity)
-    assert await letters(desk.org).newest() == ()
+    assert (await letters(desk.org).page()).items == ()
     assert (await desk.states(build), await desk.state(build)) == ({"a": "failed"}, "failed")
     last = (await desk.journal.events(desk.org, build))[-1]
     assert (last.kind, last.task, last.body) == ("task.discarded", "a", {"by": "ann"})
@@ -113,7 +117,7 @@ async def test_a_quarantined_task_is_retried_in_its_build(desk: Any, noop: Any, 
         await letters(uuid7()).retry(identity)
     await letters(desk.org).retry(identity, by="ann")
     assert await desk.state(build) == "running"
-    assert await letters(desk.org).newest() == ()
+    assert (await letters(desk.org).page()).items == ()
     with pytest.raises(NotDead):
         await letters(desk.org).retry(identity)
     again = next(a for a in (await desk.turn()).started if a.task == "a")
@@ -128,12 +132,12 @@ async def test_a_retried_task_is_quarantined_after_three_more_deaths(
     build, identity = await quarantine(desk, noop)
     await letters().retry(identity)
     await die(desk, build, "a")
-    assert [letter.id for letter in await letters().newest()] == [identity]
+    assert [letter.id for letter in (await letters().page()).items] == [identity]
 
 
 async def test_a_dead_job_hides_what_looks_like_a_secret(desk: Any, letters: Any) -> None:
     identity = await dead_job(desk, desk.org)
-    (letter,) = await letters(desk.org).newest()
+    (letter,) = (await letters(desk.org).page()).items
     assert (letter.id, letter.kind, letter.cause) == (str(identity), "job", "ConnectionError: away")
     assert letter.payload == {
         "to": "ann",
@@ -169,9 +173,97 @@ async def test_an_organisation_sees_its_own_letters_and_the_operator_all(
     stranger = uuid7()
     _, task = await quarantine(desk, noop)
     job = str(await dead_job(desk, stranger))
-    assert [letter.id for letter in await letters(desk.org).newest()] == [task]
-    assert [letter.id for letter in await letters(stranger).newest()] == [job]
-    assert {letter.id for letter in await letters().newest()} == {task, job}
+    assert [letter.id for letter in (await letters(desk.org).page()).items] == [task]
+    assert [letter.id for letter in (await letters(stranger).page()).items] == [job]
+    assert {letter.id for letter in (await letters().page()).items} == {task, job}
+
+
+BURY = """
+    insert into dead_job (id, org_id, queue, name, payload, attempts, error, created_at, died_at)
+    select gen_random_uuid(), $1, 'notifications', 'mail', '{}', 5, 'away', now(),
+        '2026-01-01'::timestamptz + n * interval '1 minute'
+    from generate_series(1, $2) n"""
+QUARANTINE = """
+    insert into task (build_id, id, org_id, n, agent, state, ended_at)
+    select $1, 't' || n, org_id, n + 1000, 'noop', 'quarantined', '2026-01-01'::timestamptz + n / 2 * interval '2 minutes'
+    from build cross join generate_series(1, $2) n where build.id = $1"""
+
+
+async def every(found: DeadLetters, limit: int) -> list[DeadLetter]:
+    page = await found.page(limit=limit)
+    seen = list(page.items)
+    while page.next is not None:
+        page = await found.page(limit=limit, cursor=page.next)
+        seen += page.items
+    return seen
+
+
+async def test_all_letters_are_listed_by_the_time_of_their_death(desk: Any, letters: Any) -> None:
+    """Those of the oldest build, too, and two that died at once on different pages."""
+    old, new = [await desk.submit(str(n)) for n in range(2)]
+    await desk.connection.execute(BURY, desk.org, 300)
+    await desk.connection.execute(QUARANTINE, old, 60)
+    await desk.connection.execute(QUARANTINE, new, 3)
+    await desk.connection.execute("update task set ended_at = now() where build_id = $1 and id = 't60'", old)
+    for found in (letters(desk.org), letters()):
+        page = await found.page(limit=LARGEST_PAGE)
+        assert (len(page.items), page.total, page.items[0].id) == (LARGEST_PAGE, 363, f"{old}:t60")
+        whole = await every(found, LARGEST_PAGE)
+        assert len({letter.id for letter in whole}) == 363
+        assert [letter.died_at for letter in whole] == sorted((x.died_at for x in whole), reverse=True)
+        assert [x.id for x in await every(found, 7)] == [x.id for x in whole]
+    assert (await letters(uuid7()).page()).total == 0
+
+
+async def test_what_is_decided_meanwhile_moves_no_other_letter(desk: Any, letters: Any) -> None:
+    await desk.connection.execute(BURY, desk.org, 6)
+    whole = [letter.id for letter in await every(letters(desk.org), 10)]
+    first = await letters(desk.org).page(limit=2)
+    await letters(desk.org).discard(whole[1])
+    await dead_job(desk, desk.org)
+    second = await letters(desk.org).page(limit=2, cursor=first.next)
+    assert [letter.id for letter in (*first.items, *second.items)] == whole[:4]
+    assert second.total == 6
+
+
+@pytest.mark.parametrize("cursor", ["", "!", "eA", "é", "MSAyIDM", "MDAwMS0wMS0wMVQwMDowMCsyMzo1OSAxIDI"])
+async def test_a_cursor_of_nobodys_is_refused(cursor: str, letters: Any) -> None:
+    with pytest.raises(CursorUnknown):
+        await letters().page(cursor=cursor)
+
+
+class Explained:
+    """Reads as another does, and keeps what the statements that list did to do it."""
+
+    def __init__(self, reader: Any) -> None:
+        self.reader, self.plans = reader, list[str]()
+
+    async def fetch(self, query: str, *facts: Any) -> Any:
+        if "limit $1" in query:
+            rows = await self.reader.fetch(f"explain (analyze, costs off) {query}", *facts)
+            self.plans.append("\n".join(row[0] for row in rows))
+        return await self.reader.fetch(query, *facts)
+
+    async def fetchval(self, *facts: Any) -> Any:
+        return await self.reader.fetchval(*facts)
+
+
+async def test_a_page_costs_its_own_letters(desk: Any, letters: Any) -> None:
+    """Whoever else has many, and however far it goes: nothing is sorted or thrown away."""
+    build = await desk.submit()
+    await desk.connection.execute(BURY, uuid7(), 5000)
+    await desk.connection.execute(BURY, desk.org, 3000)
+    await desk.connection.execute(QUARANTINE, build, 3000)
+    await desk.connection.execute("analyze task, dead_job")
+    for org in (desk.org, None):
+        reader = Explained(Tenant(desk.connection, org) if org else desk.connection)
+        found = DeadLetters(desk.connection, reader, org)
+        page = await found.page(limit=20)
+        await found.page(limit=20, cursor=page.next)
+        assert len(reader.plans) == 4
+        for plan in reader.plans:
+            assert "Sort" not in plan, plan
+            assert "Rows Removed" not in plan, plan
 
 
 async def test_the_figures_of_builds_are_the_journals(desk: Any, noop: Any) -> None:

@@ -205,10 +205,10 @@ async def test_nothing_that_is_counted_changes(
             " (select jsonb_agg(jsonb_build_array(tasks, agents, unfinished, ready, broken, vt)) from build) as counts"
         )
         figures = await queue_figures(desk.connection)
-        letters = await DeadLetters(desk.connection, desk.connection, desk.org).newest()
+        letters = await DeadLetters(desk.connection, desk.connection, desk.org).page()
         return [
             tuple(await desk.connection.fetchrow(query)),
-            [letter.id for letter in letters],
+            [letter.id for letter in letters.items],
             [(f.depth, f.waiting, f.running, f.dead, f.failed) for f in figures],
             await desk.journal.memo(desk.org, "m0"),
         ]

@@ -12,6 +12,7 @@ import msgspec
 import rich_click as click
 
 from factory_core.kernel.commands.operating import Json, with_database
+from factory_core.plain import plain, said
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -51,17 +52,20 @@ def status(as_json: bool = False) -> None:
 
 @queue.command("dead")
 @click.option("--limit", type=click.IntRange(1, 200), default=20, show_default=True)
+@click.option("--cursor", metavar="NEXT", help="Go on after an earlier page: what it said at its end.")
 @Json
-def dead(limit: int, as_json: bool) -> None:
-    """List what failed too often, newest first, with its cause."""
-    letters = _with_letters(lambda found: found.newest(limit=limit))
+def dead(limit: int, cursor: str | None, as_json: bool) -> None:
+    """List what failed too often with its cause, the last to die first."""
+    page = _with_letters(lambda found: found.page(limit=limit, cursor=cursor))
     if as_json:
-        click.echo(msgspec.json.encode(letters))
+        click.echo(msgspec.json.encode(page))
         return
-    if not letters:
-        click.echo("No dead letters.")
-    for letter in letters:
+    if not page.items:
+        click.echo("No dead letters." if cursor is None else "No more dead letters.")
+    for letter in page.items:
         _print_letter(letter)
+    if page.next is not None:
+        click.echo(f"{page.total} in all. The next ones: studio queue dead --cursor {page.next}")
 
 
 @queue.command("retry")
@@ -108,12 +112,11 @@ async def _status(
 
 def _queue_table(queues: tuple[QueueFigures, ...]) -> Table:
     from rich.table import Table
-    from rich.text import Text
 
     table = Table("queue", "could start", "waiting", "running", "oldest", "done/min", "failed", "dead")
     for row in queues:
         table.add_row(
-            Text(row.name),
+            said(row.name),
             str(row.depth),
             str(row.waiting),
             str(row.running),
@@ -129,21 +132,25 @@ def _queue_table(queues: tuple[QueueFigures, ...]) -> Table:
 
 def _worker_table(workers: tuple[WorkerFigures, ...]) -> Table:
     from rich.table import Table
-    from rich.text import Text
 
     table = Table("worker", "slots", "running", "heard of")
     for row in workers:
-        table.add_row(Text(row.name), str(row.slots), str(row.running), f"{row.beat_seconds:.1f} s ago")
+        table.add_row(said(row.name), str(row.slots), str(row.running), f"{row.beat_seconds:.1f} s ago")
     return table
 
 
 def _print_letter(letter: DeadLetter) -> None:
-    click.echo(click.style(letter.id, bold=True))
+    """Titles, causes and payloads are others' words."""
     what = f"{letter.queue}: {letter.name}" + (f" of {letter.project}" if letter.project else "")
-    click.echo(f"    {what}, {letter.attempts} attempts, died {letter.died_at:%Y-%m-%d %H:%M:%S}")
-    click.echo(f"    cause: {letter.cause}")
+    lines = [
+        f"{what}, {letter.attempts} attempts, died {letter.died_at:%Y-%m-%d %H:%M:%S}",
+        f"cause: {letter.cause}",
+    ]
     for lost in letter.tries:
         why = f": {lost.reason}" if lost.reason else ""
-        click.echo(f"    attempt {lost.fence} on {lost.worker}, {lost.outcome}{why}")
+        lines.append(f"attempt {lost.fence} on {lost.worker}, {lost.outcome}{why}")
     if letter.payload:
-        click.echo(f"    payload: {msgspec.json.encode(letter.payload).decode()}")
+        lines.append(f"payload: {msgspec.json.encode(letter.payload).decode()}")
+    click.echo(click.style(plain(letter.id), bold=True))
+    for line in lines:
+        click.echo(f"    {plain(line)}")

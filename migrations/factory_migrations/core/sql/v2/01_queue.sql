@@ -50,7 +50,8 @@ create table dead_job (
     key text
 );
 create index dead_job_key on dead_job (org_id, name, key) where key is not null;
-create index dead_job_of_organisation on dead_job (org_id, died_at desc);
+create index dead_job_of_organisation on dead_job (org_id, died_at, id);
+create index dead_job_died on dead_job (died_at, id);
 
 call journal.protect('job');
 call journal.protect('dead_job');
@@ -58,8 +59,9 @@ call journal.protect('job_turn');
 -- A job is asked for in the transaction that makes it necessary, and that may be a tenant's.
 grant insert on job to factory_tenant;
 
--- Build tasks that wait for a person.
-create index task_quarantined on task (build_id) where state = 'quarantined';
+-- Build tasks that wait for a person, by when they died: an organisation's, and all.
+create index task_quarantined_of on task (org_id, ended_at, build_id, id) where state = 'quarantined';
+create index task_quarantined on task (ended_at, build_id, id) where state = 'quarantined';
 
 -- What happened lately, for figures. Events are appended in the order of their times, so a range of pages has a range of
 -- times: the index has a row for each 32 pages, and an insert seldom touches it.

@@ -4,7 +4,7 @@ drop schema if exists journal cascade;
 create schema journal;
 -- 01_queue
 drop table if exists job, job_turn, dead_job, past_worker;
-drop index if exists task_quarantined, event_at;
+drop index if exists task_quarantined, task_quarantined_of, event_at;
 -- 01_control
 alter table build drop column if exists held_at, drop column if exists paused, drop column if exists max_seconds,
     drop column if exists first_fence;
