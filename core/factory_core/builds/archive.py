@@ -1,4 +1,4 @@
-"""Events of finished builds, kept as files: packed, put into the storage, read back, and only then deleted as rows.
+"""Events of finished builds, kept as files.
 
 A file is a run of compressed chunks of events, then an index of them, then the index's length. A reader fetches the
 index once and afterwards only the chunk that a number lies in.
@@ -6,7 +6,6 @@ index once and afterwards only the chunk that a number lies in.
 
 from __future__ import annotations
 
-import hashlib
 import zlib
 from collections import OrderedDict
 from collections.abc import AsyncIterator, Sequence
@@ -14,44 +13,30 @@ from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 import msgspec
-import structlog
 from msgspec import Struct
 from msgspec.structs import replace
 
+from factory_core.builds.errors import ArchiveDamaged, RowsUnfit
 from factory_core.builds.journal import Journal
+from factory_core.builds.moving import File, Found, Mover
 from factory_core.builds.schemas import AttemptRow
 from factory_core.contracts.events import Event, EventKind
 from factory_core.contracts.storage import Storage
-from factory_core.errors import FactoryError
 
 if TYPE_CHECKING:
-    from factory_core.kernel.database import Pool
+    from factory_core.kernel.database import Connection
 
-__all__ = ["ArchiveDamaged", "Archivist", "History", "pack", "unpack"]
+__all__ = ["Archivist", "History", "pack", "unpack"]
 
 CHUNK = 500
 """Events in a chunk: one page of a reader."""
-ONE_AT_A_TIME = 7_204_113
-"""The advisory lock of whoever archives."""
 _MAGIC = b"FSEVENTS1\n"
 _TAIL = 8
 _KEPT_INDEXES = 256
-_log = structlog.get_logger(__name__)
 
 _READ = """
     select build_id as build, seq, kind, task, fence, at, body from event
     where build_id = $1 and seq between $2 and $3 order by seq"""
-
-
-class ArchiveDamaged(FactoryError):
-    """A file of events that is not what was stored."""
-
-    def __init__(self, key: str, reason: str) -> None:
-        self.key = key
-        self.reason = reason
-        super().__init__(
-            f"The archived events in {key!r} cannot be read ({reason}). Restore the storage from a backup."
-        )
 
 
 class _Chunk(Struct, frozen=True, array_like=True):
@@ -95,55 +80,37 @@ def _events_of(data: bytes) -> list[Event]:
     return msgspec.json.decode(zlib.decompress(data), type=list[Event])
 
 
-class Archivist:
-    """Moves finished builds' events out of the tables. Dying anywhere loses nothing: the next turn starts over."""
+class Archivist(Mover):
+    """Moves finished builds' events out of the tables."""
 
-    def __init__(self, pool: Pool, storage: Storage, *, after_seconds: float) -> None:
-        self._pool = pool
-        self._storage = storage
-        self._after = after_seconds
-        self._skipped: set[UUID] = set()
-        """Builds with which it did not work; until the process starts anew, so that one does not hold up all."""
+    what, suffix, points = "archived", "events", ("events_stored", "events_moved")
+    query = "select build_id, org_id, first, last from journal.archivable($1, $2)"
 
-    async def turn(self, *, most: int = 20) -> int:
-        """Archive up to ``most`` builds, one transaction each; how many. 0 when another worker is at it.
+    async def read(self, connection: Connection, found: Found) -> Sequence[Any]:
+        """Those that are in no file yet."""
+        return await connection.fetch(_READ, found.build, found.first, found.last)
 
-        Raises what the storage raises; a build whose events are damaged is logged and left as it is."""
-        for count in range(most):
-            if not await self._archive_one():
-                return count
-        return most
-
-    async def _archive_one(self) -> bool:
-        async with self._pool.acquire() as connection:
-            opened: Any = connection  # our view of a connection knows no transactions
-            async with opened.transaction():
-                if not await connection.fetchval("select pg_try_advisory_xact_lock($1)", ONE_AT_A_TIME):
-                    return False
-                found = await connection.fetchrow(
-                    "select * from journal.archivable($1, $2)", self._after, list(self._skipped)
-                )
-                return found is not None and await self._move(opened, found)
-
-    async def _move(self, connection: Any, found: Any) -> bool:
-        build, first, last = found["build_id"], found["first"], found["last"]
-        events = [_event(row) for row in await connection.fetch(_READ, build, first, last)]
-        if [event.seq for event in events] != list(range(first, last + 1)):
-            _log.error("a build's events are not all there, so it is not archived", build=str(build))
-            self._skipped.add(build)
-            return True
+    def pack(self, found: Found, rows: Sequence[Any]) -> bytes:
+        """All of them, in their order."""
+        events = tuple(_event(row) for row in rows)
+        if [event.seq for event in events] != list(range(found.first, found.last + 1)):
+            raise RowsUnfit(found.build, f"events {found.first} to {found.last} are not all there")
         content = pack(events)
-        digest = hashlib.sha256(content).hexdigest()
-        # Under its digest, so that two who do this at the same time write the same object.
-        key = f"archives/{found['org_id']}/{build}/{last}-{digest[:16]}.events"
-        await self._storage.put(key, content)
-        if list(unpack(await self._storage.get(key))) != events:
-            raise ArchiveDamaged(key, "it was read back and differs")
-        done = await connection.fetchval(
-            "select journal.archive($1, $2, $3, $4, $5, $6)", build, first, last, key, digest, len(content)
+        if unpack(content) != events:
+            raise RowsUnfit(found.build, "its events are read back in another way")
+        return content
+
+    async def note(self, connection: Connection, found: Found, file: File) -> bool:
+        """False as well if another has archived it."""
+        return await connection.fetchval(
+            "select journal.archive($1, $2, $3, $4, $5, $6)",
+            found.build,
+            found.first,
+            found.last,
+            file.key,
+            file.digest,
+            len(file.content),
         )
-        _log.info("build archived", build=str(build), events=len(events), key=key, digest=digest, done=done)
-        return True
 
 
 class History:

@@ -9,8 +9,8 @@ __all__ = ["POINTS", "UPKEEP_POINTS", "CrashPoints", "Point", "UpkeepPoint"]
 
 Point = Literal["after_claim", "before_blob", "after_blob", "before_commit", "after_commit", "before_publish"]
 POINTS: tuple[Point, ...] = get_args(Point)
-UpkeepPoint = Literal["rows_stored", "rows_moved"]
-"""The rows of a build are in a file and still in the tables; they are gone from the tables."""
+UpkeepPoint = Literal["events_stored", "events_moved", "rows_stored", "rows_moved"]
+"""Events, or rows, of a build are in a file and still in the tables; they are gone from the tables."""
 UPKEEP_POINTS: tuple[UpkeepPoint, ...] = get_args(UpkeepPoint)
 
 

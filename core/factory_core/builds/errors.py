@@ -8,6 +8,7 @@ from factory_core.contracts.events import BuildState
 from factory_core.errors import FactoryError
 
 __all__ = [
+    "ArchiveDamaged",
     "BudgetTooSmall",
     "BuildEnded",
     "BuildMissing",
@@ -18,6 +19,7 @@ __all__ = [
     "OrganisationMissing",
     "ProjectShareMissing",
     "QueueFull",
+    "RowsUnfit",
     "ShareUnfit",
     "TaskMissing",
 ]
@@ -33,6 +35,28 @@ _NEXT_STEPS = {
     BuildState.FAILED: "It is over; retry it.",
     BuildState.CANCELLED: "It is over; retry it.",
 }
+
+
+class ArchiveDamaged(FactoryError):
+    """A file of events or rows that is not what was stored."""
+
+    def __init__(self, key: str, reason: str) -> None:
+        self.key = key
+        self.reason = reason
+        super().__init__(
+            f"The archived events in {key!r} cannot be read ({reason}). Restore the storage from a backup."
+        )
+
+
+class RowsUnfit(FactoryError):
+    """Rows that no file can keep as they are. Upkeep leaves them in their tables and says so in the log."""
+
+    def __init__(self, build: UUID, reason: str) -> None:
+        self.build = build
+        self.reason = reason
+        super().__init__(
+            f"The rows of build {build} cannot be kept in a file ({reason}). Compare them with a backup of the database."
+        )
 
 
 class BudgetTooSmall(FactoryError):

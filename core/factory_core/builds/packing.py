@@ -1,4 +1,4 @@
-"""Rows of builds that ended long ago, kept as files: packed, put into the storage, read back, and only then deleted.
+"""Rows of builds that ended long ago, kept as files.
 
 A file is a run of compressed chunks of rows, each of one table, then an index of them, then the index's length. Rows are
 what PostgreSQL tells of them, so that it can take them back as they were.
@@ -6,31 +6,25 @@ what PostgreSQL tells of them, so that it can take them back as they were.
 
 from __future__ import annotations
 
-import asyncio
-import hashlib
 import zlib
 from collections.abc import Iterable, Iterator, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 from uuid import UUID
 
-import asyncpg
 import msgspec
-import structlog
 from msgspec import Struct
 
-from factory_core.builds.archive import CHUNK, ONE_AT_A_TIME, ArchiveDamaged
-from factory_core.builds.crashpoints import CrashPoints
-from factory_core.contracts.storage import Storage
+from factory_core.builds.archive import CHUNK
+from factory_core.builds.errors import ArchiveDamaged, RowsUnfit
+from factory_core.builds.moving import File, Found, Mover
 
 if TYPE_CHECKING:
-    from factory_core.kernel.database import Connection, Pool
+    from factory_core.kernel.database import Connection
 
 __all__ = ["TABLES", "Packer", "Row", "pack_rows", "put_back", "read_rows", "unpack_rows"]
 
 TABLES = ("task", "edge", "board", "mail", "event")
 """In the order in which rows can come back: the others refer to tasks."""
-MOST_ROWS = 20_000
-"""After so many a turn is over: the rest is the next one's."""
 CHUNK_LENGTH = 2**23
 """Characters of rows in a chunk, unless one row has more: PostgreSQL takes no more than 255 MiB of JSON at once."""
 _MAGIC = b"FSROWS1\n"
@@ -42,7 +36,6 @@ _ORDER = {
     "mail": "sender, round, n",
     "event": "seq",
 }
-_log = structlog.get_logger(__name__)
 
 Row = tuple[str, str]
 """A table and a row of it as JSON."""
@@ -102,74 +95,36 @@ async def put_back(
     return True
 
 
-class Packer:
-    """Moves what old builds left out of the tables. Dying anywhere loses nothing: the next turn starts over."""
+class Packer(Mover):
+    """Moves all other rows of old builds out of the tables."""
 
-    def __init__(
-        self, pool: Pool, storage: Storage, *, after_seconds: float, crash: CrashPoints | None = None
-    ) -> None:
-        self._pool = pool
-        self._storage = storage
-        self._after = after_seconds
-        self._crash = crash or CrashPoints()
-        self._build: UUID | None = None
-        self._skipped: set[UUID] = set()
-        """Builds with which it did not work; until the process starts anew, so that one does not hold up all."""
+    what, suffix, points = "packed", "rows", ("rows_stored", "rows_moved")
+    query = "select build_id, org_id, 1 as first, last from journal.packable($1, $2)"
 
-    async def turn(self, *, most: int = 20, rows: int = MOST_ROWS) -> int:
-        """Pack builds, one transaction each, until there were ``most`` of them or ``rows`` rows; how many builds. 0 when
-        another worker is at it. Raises what the storage raises; a build with which something is wrong is logged and left."""
-        count = moved = 0
-        while count < most and moved < rows:
-            try:
-                some = await self._pack_one()
-            except (ArchiveDamaged, asyncpg.RaiseError):  # the transaction took everything back
-                _log.exception("a build cannot be packed, so it is left as it is", build=str(self._build))
-                self._skipped |= {self._build} if self._build else set()
-                some = 0
-            if some is None:
-                break
-            count, moved = count + 1, moved + some
-        return count
+    async def read(self, connection: Connection, found: Found) -> Sequence[Row]:
+        """All of them, with times in UTC."""
+        await connection.execute("set local timezone = 'UTC'")
+        return await read_rows(connection, found.build)
 
-    async def _pack_one(self) -> int | None:
-        async with self._pool.acquire() as connection:
-            opened: Any = connection  # our view of a connection knows no transactions
-            async with opened.transaction():
-                if not await connection.fetchval("select pg_try_advisory_xact_lock($1)", ONE_AT_A_TIME):
-                    return None
-                await connection.execute("set local timezone = 'UTC'")
-                query = "select * from journal.packable($1, $2)"
-                found = await connection.fetchrow(query, self._after, list(self._skipped))
-                if found is None:
-                    return None
-                self._build = found["build_id"]
-                moved = await self._move(connection, found)
-        self._crash.reach("rows_moved")
-        return moved
+    def pack(self, found: Found, rows: Sequence[Row]) -> bytes:
+        """All of them, by table."""
+        content = pack_rows(rows)
+        there = list(unpack_rows(str(found.build), content))
+        if there != [(table, _array(some)) for table, some in _chunks(rows)]:
+            raise RowsUnfit(found.build, "they are read back in another way")
+        return content
 
-    async def _move(self, connection: Connection, found: Any) -> int:
-        build, last = found["build_id"], found["last"]
-        rows = await read_rows(connection, build)
-        # Beside the loop: the rows of a large build take a while, and a worker that waits for them does not beat.
-        content = await asyncio.to_thread(pack_rows, rows)
-        digest = hashlib.sha256(content).hexdigest()
-        # Under its digest, so that whoever does it again writes the same object.
-        key = f"archives/{found['org_id']}/{build}/{last}-{digest[:16]}.rows"
-        await self._storage.put(key, content)
-        if not await asyncio.to_thread(_holds, key, await self._storage.get(key), rows):
-            raise ArchiveDamaged(key, "it was read back and differs")
-        self._crash.reach("rows_stored")
-        done = await connection.fetchval(
-            "select journal.pack($1, $2, $3, $4, $5, $6)", build, last, len(rows), key, digest, len(content)
+    async def note(self, connection: Connection, found: Found, file: File) -> bool:
+        """False as well if another has packed it. Raises asyncpg.RaiseError if there are more rows, or fewer."""
+        return await connection.fetchval(
+            "select journal.pack($1, $2, $3, $4, $5, $6)",
+            found.build,
+            found.last,
+            file.rows,
+            file.key,
+            file.digest,
+            len(file.content),
         )
-        _log.info("build packed", build=str(build), rows=len(rows), key=key, digest=digest, done=done)
-        return len(rows)
-
-
-def _holds(key: str, content: bytes, rows: Sequence[Row]) -> bool:
-    """Whether the file is of exactly these rows. Raises ArchiveDamaged."""
-    return list(unpack_rows(key, content)) == [(table, _array(some)) for table, some in _chunks(rows)]
 
 
 def _chunks(rows: Sequence[Row]) -> Iterator[tuple[str, list[str]]]:

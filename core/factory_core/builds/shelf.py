@@ -12,9 +12,8 @@ from uuid import UUID
 
 import msgspec
 
-from factory_core.builds.archive import ArchiveDamaged
 from factory_core.builds.control import Control
-from factory_core.builds.errors import BuildPacked
+from factory_core.builds.errors import ArchiveDamaged, BuildPacked
 from factory_core.builds.journal import Journal
 from factory_core.builds.packing import TABLES, put_back, unpack_rows
 from factory_core.builds.schemas import ResultRow, TaskRow

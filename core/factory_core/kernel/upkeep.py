@@ -20,11 +20,13 @@ if TYPE_CHECKING:
 __all__ = ["Upkeep"]
 
 DAY = 86_400.0
+MANY_FORGOTTEN = 1000
+"""So much of a kind is forgotten at once."""
 _log = structlog.get_logger(__name__)
 
 
 class Upkeep:
-    """Sweeps away workspaces, archives and packs finished builds and forgets what is too old, a bounded amount a turn.
+    """Sweeps away workspaces, forgets what is too old, and archives and packs finished builds, a bounded amount a turn.
 
     Workspaces are swept here because builds end by cancel, by their deadline and on other hosts, too."""
 
@@ -39,25 +41,33 @@ class Upkeep:
         self._pool = pool
         self._sweep = sweep
         self._memo = settings.memo_days * DAY
-        after = settings.archive_after_days
-        self._archivist = Archivist(pool, storage, after_seconds=after * DAY) if after > 0 else None
-        rows = settings.pack_after_days
-        self._packer = Packer(pool, storage, after_seconds=rows * DAY, crash=crash) if rows > 0 else None
+        days = ((Archivist, settings.archive_after_days), (Packer, settings.pack_after_days))
+        self._movers = [
+            mover(pool, storage, after_seconds=after * DAY, crash=crash) for mover, after in days if after > 0
+        ]
 
-    async def turn(self) -> int:
-        """Do some of it: how much. Safe beside other workers."""
-        await self._sweep()
-        # First what needs no storage, which may be away.
-        moved: int = await self._pool.fetchval("select journal.forget($1)", self._memo)
-        moved += await self._archivist.turn() if self._archivist is not None else 0
-        return moved + (await self._packer.turn() if self._packer is not None else 0)
+    async def turn(self) -> bool:
+        """Do some of everything; whether there is more at once. Safe beside other workers. What fails is logged, and holds
+        up nothing else: a folder, the storage or the database may be away."""
+        await _tried("workspaces", self._sweep())
+        forgotten = await _tried("forgetting", self._forget())
+        for mover in self._movers:
+            await _tried(mover.what, mover.turn())
+        return forgotten >= MANY_FORGOTTEN or any(mover.more for mover in self._movers)
+
+    async def _forget(self) -> int:
+        return await self._pool.fetchval("select journal.forget($1)", self._memo)
 
     async def run(self, every: float = 60.0) -> None:
         """For ever, every so many seconds; sooner again while there is a backlog."""
         while True:
-            moved = 0
-            try:
-                moved = await self.turn()
-            except Exception:  # noqa: BLE001 - a storage or database that is away is no reason to stop working
-                _log.exception("upkeep failed")
-            await asyncio.sleep(1.0 if moved >= 20 else every)
+            more = await self.turn()
+            await asyncio.sleep(1.0 if more else every)
+
+
+async def _tried(what: str, work: Awaitable[int]) -> int:
+    try:
+        return await work
+    except Exception:  # noqa: BLE001 - whatever it is, the rest is worth doing
+        _log.exception("upkeep failed", what=what)
+        return 0

@@ -9,9 +9,9 @@ from uuid import UUID
 
 import pytest
 
-from factory_core.builds.archive import ArchiveDamaged, Archivist
+from factory_core.builds.archive import Archivist
 from factory_core.builds.control import Control, ForkOrder
-from factory_core.builds.errors import BuildMissing, BuildPacked, BuildUnready, TaskMissing
+from factory_core.builds.errors import ArchiveDamaged, BuildMissing, BuildPacked, BuildUnready, TaskMissing
 from factory_core.builds.ids import uuid7
 from factory_core.builds.journal import Completion, Journal
 from factory_core.builds.packing import TABLES, Packer, put_back

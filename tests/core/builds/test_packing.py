@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
-import sys
-from pathlib import Path
 from typing import Any
 from uuid import UUID
 
@@ -15,9 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from factory_core.builds import packing
-from factory_core.builds.archive import ONE_AT_A_TIME
 from factory_core.builds.control import ForkOrder
-from factory_core.builds.crashpoints import UPKEEP_POINTS, CrashPoints
 from factory_core.builds.deadletters import DeadLetters
 from factory_core.builds.errors import BuildMissing, TaskMissing
 from factory_core.builds.figures import queue_figures
@@ -30,7 +25,6 @@ from factory_core.kernel.upkeep import Upkeep
 from factory_core.settings import KernelSettings
 
 pytestmark = pytest.mark.anyio
-PROGRAM = Path(__file__).with_name("pack_process.py")
 
 
 @given(
@@ -142,53 +136,6 @@ async def test_breaking_off_anywhere_loses_nothing(
     assert [info.key async for info in wire.list("archives") if info.key.endswith(".rows")] == [
         await pool.fetchval("select key from packed")
     ], "it is the same object again"
-
-
-@pytest.mark.parametrize("point", UPKEEP_POINTS)
-async def test_a_death_between_the_steps_leaves_what_the_next_run_ends(
-    point: str, old: Any, desk: Any, pool: Any, wire: Any, packer: Packer, journal_url: str, tmp_path: Path
-) -> None:
-    builds = [await old.archived() for _ in range(3)]
-    before = [await old.told(build) for build in builds]
-    process = await asyncio.create_subprocess_exec(
-        sys.executable,
-        str(PROGRAM),
-        journal_url,
-        str(tmp_path),
-        f"{point}:2",
-        stdout=asyncio.subprocess.DEVNULL,
-    )
-    assert await process.wait() == CrashPoints.EXIT_CODE
-    files = {info.key async for info in wire.list("archives") if info.key.endswith(".rows")}
-    assert len(files) == 2, "the second file is there"
-    gone = await pool.fetchval("select count(*) from packed")
-    assert gone == (1 if point == "rows_stored" else 2)
-    assert [await old.told(build) for build in builds] == before
-    while not await packer.turn():  # noqa: ASYNC110 - the server has yet to notice that the process is gone
-        await asyncio.sleep(0)
-    assert await pool.fetchval("select count(*) from packed") == 3
-    assert [await old.told(build) for build in builds] == before
-    assert len([info async for info in wire.list("archives") if info.key.endswith(".rows")]) == 3
-
-
-async def test_only_one_worker_packs_at_a_time(
-    old: Any, desk: Any, pool: Any, wire: Any, packer: Packer
-) -> None:
-    await old.archived()
-    async with pool.acquire() as other, other.transaction():
-        await other.execute("select pg_advisory_xact_lock($1)", ONE_AT_A_TIME)
-        assert await packer.turn() == 0
-    assert await packer.turn() == 1
-
-
-async def test_a_turn_is_bounded_by_builds_and_by_rows(
-    old: Any, desk: Any, pool: Any, wire: Any, packer: Packer
-) -> None:
-    for _ in range(5):
-        await old.archived()
-    assert await packer.turn(most=1) == 1
-    assert await packer.turn(rows=12) == 2, "eleven rows each"
-    assert await packer.turn() == 2
 
 
 async def test_nothing_that_is_counted_changes(
