@@ -13,14 +13,18 @@ ROOT = Path(__file__).parents[2]
 PAGE = ROOT / "docs/reference/performance.md"
 
 
-@pytest.fixture(scope="module")
-def report() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("load_report", ROOT / "tests/load/report.py")
+def loaded(name: str) -> ModuleType:
+    spec = importlib.util.spec_from_file_location(f"load_{name}", ROOT / f"tests/load/{name}.py")
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
+
+
+@pytest.fixture(scope="module")
+def report() -> ModuleType:
+    return loaded("report")
 
 
 def faults(page: str, report: ModuleType) -> list[str]:
@@ -69,3 +73,22 @@ def test_a_bar_is_judged_by_medians(report: ModuleType) -> None:
     ]
     rounds["arq"][0]["throughput"] = 11.0
     assert [met for _, _, met, _ in report.judge(report.medians(rounds))] == [False]
+
+
+def test_a_bar_that_is_missed_is_named(report: ModuleType) -> None:
+    figures = {"ours.arq_warm": 29.0, "arq.throughput": 10.0, "ours.chain_ms": 600.0}
+    assert report.missed(figures) == ["x arq: one worker process, woken through arq, warm"]
+    assert report.missed({**figures, "ours.arq_warm": 30.0}) == []
+    assert report.missed({**figures, "ours.arq_warm": 30.0, "ours.chain_ms": 601.0}) == [
+        "ms: 40 dependent tasks of 10 ms"
+    ]
+
+
+def test_parts_run_though_one_before_them_missed_its_bar(tmp_path: Path) -> None:
+    marks = tmp_path / "marks"
+    for name, ends in (("good", ""), ("bad", "raise SystemExit('MISSED: it')"), ("last", "")):
+        say = f"with open({str(marks)!r}, 'a') as file: file.write({name!r} + sys.argv[1])"
+        (tmp_path / f"{name}.py").write_text(f"import sys\n{say}\n{ends}\n")
+    parts = [[str(tmp_path / f"{name}.py"), " 3 "] for name in ("good", "bad", "last")]
+    assert loaded("bench").run_parts(parts) == ["bad.py"]
+    assert marks.read_text() == "good 3 bad 3 last 3 "

@@ -15,7 +15,7 @@ import sys
 import tempfile
 import time
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from factory_core.kernel import supervisor
@@ -137,18 +137,26 @@ def stages(report: bytes) -> dict[str, float]:
     return dict(sorted(sums.items(), key=lambda pair: -pair[1]))
 
 
+def run_parts(parts: Sequence[Sequence[str]]) -> list[str]:
+    """Run each of the scripts, whatever became of those before it; the names of those that failed or missed a bar."""
+    return [
+        Path(script).name
+        for script, *arguments in parts
+        if subprocess.run([sys.executable, script, *arguments], cwd=ROOT, check=False).returncode
+    ]
+
+
 def main() -> None:
-    """Everything."""
+    """Everything; fails at the end if a part did."""
     print(
         f"{platform.platform()}, Python {platform.python_version()}, {os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}"
     )
-    with tempfile.TemporaryDirectory(prefix="factory-bench-") as folder:
-        keep("start", measure_start(Path(folder, "home")))
-        keep("build", measure_build(Path(folder, "home"), Path(folder, "out")))
-    for script in (["bench_engine.py", ROUNDS], ["fairness.py"]):
-        subprocess.run(
-            [sys.executable, str(ROOT / "tests/load" / script[0]), *script[1:]], cwd=ROOT, check=True
-        )
+    with tempfile.TemporaryDirectory(prefix="factory-bench-") as place:
+        keep("start", measure_start(Path(place, "home")))
+        keep("build", measure_build(Path(place, "home"), Path(place, "out")))
+    folder = str(ROOT / "tests/load")
+    if bad := run_parts([[f"{folder}/bench_engine.py", ROUNDS], [f"{folder}/fairness.py"]]):
+        raise SystemExit(f"MISSED: {', '.join(bad)}")
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
 """The engine beside its peers: same servers, interleaved rounds, one run. ``python tests/load/bench_engine.py [ROUNDS]``.
 
-Prints medians and ratios, and writes ``.bench/engine.json`` and ``docs/reference/performance.md``. Needs dependency group
-``bench``.
+Prints medians and ratios, and writes ``.bench/engine.json`` and ``docs/reference/performance.md``; then fails if a bar is
+missed. Needs dependency group ``bench``.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from pathlib import Path
 import asyncpg
 from loading import HERE, fresh
 from redis import Redis
-from report import medians, page, show
+from report import medians, missed, page, show
 
 from factory_core.testing.boot import installed_servers
 
@@ -72,11 +72,14 @@ def main() -> None:
         for source in sources:
             source.stop(home)
         shutil.rmtree(home, ignore_errors=True)
-    figures = show(medians(results))
+    middle = medians(results)
+    figures = show(middle)
     folder = HERE.parents[1] / ".bench"
     folder.mkdir(exist_ok=True)
     (folder / "engine.json").write_text(json.dumps(figures, indent=1, sort_keys=True) + "\n")
     PAGE.write_text(page(results, f"python tests/load/bench_engine.py {rounds}", names))
+    if bad := missed(middle):
+        raise SystemExit(f"MISSED: {'; '.join(bad)}")
 
 
 if __name__ == "__main__":

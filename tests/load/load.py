@@ -151,9 +151,10 @@ def main() -> int:
     figures, found = asyncio.run(measure(options.builds))
     for name, value in figures.items():
         print(f"{name:32s} {value:10.2f}")
+    bar = P95_BAR * 1000
+    late = [name for name in ("list.p95_ms", "details.p95_ms") if figures[name] > bar]
     for name in ("list.p95_ms", "details.p95_ms"):
-        bar = P95_BAR * 1000
-        print(f"{figures[name]:8.1f} {name} (bar {bar:g}){'' if figures[name] <= bar else '  MISSED'}")
+        print(f"{figures[name]:8.1f} {name} (bar {bar:g}){'  MISSED' if name in late else ''}")
     grown = [n for n, value in figures.items() if n.endswith(".growth") and value > GROWTH_BAR]
     found += [f"{name}: {figures[name]:.2f} times as much as at the second look" for name in grown]
     found += [f"{figures['refused']:.0f} requests were refused"] if figures["refused"] else []
@@ -162,7 +163,7 @@ def main() -> int:
     folder = ROOT / ".bench"
     folder.mkdir(exist_ok=True)
     (folder / "load.json").write_text(json.dumps(figures, indent=2, sort_keys=True) + "\n")
-    return bool(found)
+    return bool(found or late)
 
 
 if __name__ == "__main__":

@@ -23,13 +23,15 @@ from factory_core.kernel.worker import WorkerOrder, run_worker
 
 DATABASE, REDIS = sys.argv[1:3]
 ORG = uuid7()
+RUNNING = "select count(*) from task where agent = 'hold' and state = 'running'"
 
 
 class Bench:
-    """Runs no-ops, and remembers when what started."""
+    """Runs no-ops, and tasks that last until they are let go; remembers when what started."""
 
     def __init__(self) -> None:
-        self.ran = 0
+        self.ran = self.holding = 0
+        self.let_go = asyncio.Event()
         self.started: dict[object, float] = {}
         self.ended = asyncio.Event()
         self.expected = -1
@@ -38,6 +40,10 @@ class Bench:
         self.started[assignment.build, assignment.task] = time.perf_counter()
         if assignment.agent == "sleep":
             await asyncio.sleep(float(assignment.params["seconds"]))
+        if assignment.agent == "hold":
+            self.holding += 1
+            await self.let_go.wait()
+            self.holding -= 1
         self.ran += 1
         if self.ran == self.expected:
             self.ended.set()
@@ -83,11 +89,16 @@ class Session:
         return seconds
 
     async def start_p95(self, holding):
-        if holding:
-            tasks = tuple(NewTask(id=f"h{n}", agent="sleep", params={"seconds": "6"}) for n in range(holding))
-            await load(self.journal, self.connection, [(tasks, ())], ORG)
-            await self.queue.wake()
-            await asyncio.sleep(1)
+        self.bench.let_go.clear()
+        held = (
+            await load(self.journal, self.connection, [flat(holding, agent="hold")], ORG) if holding else []
+        )
+        await self.queue.wake()
+        async with asyncio.timeout(20):
+            while self.bench.holding < holding:  # noqa: ASYNC110 - agents come one by one
+                await asyncio.sleep(0.01)
+        await asyncio.sleep(0.5)
+        await self.check_held(holding)
         sent = {}
         for _ in range(40):
             await asyncio.sleep(random.random() * 0.05)
@@ -98,7 +109,15 @@ class Session:
             sent[build] = now
         await asyncio.sleep(0.5)
         times = sorted(self.bench.started[build, "plan"] - now for build, now in sent.items())
+        await self.check_held(holding)
+        self.bench.let_go.set()
+        await drained(self.connection, held)
         return times[37] * 1000
+
+    async def check_held(self, holding):
+        """That so many tasks run, by the agents and by the journal."""
+        running = await self.connection.fetchval(RUNNING)
+        assert self.bench.holding == running == holding, (self.bench.holding, running, holding)
 
 
 async def main():

@@ -103,6 +103,11 @@ def judge(figures: Mapping[str, float]) -> list[tuple[float, float, bool, str]]:
     return bars
 
 
+def missed(figures: Mapping[str, float]) -> list[str]:
+    """What the bars that are not met are about."""
+    return [text for _, _, met, text in judge(figures) if not met]
+
+
 def versions(servers: Sequence[str]) -> str:
     """What was measured with what."""
     return ", ".join([*servers, *(f"{name} {version(name)}" for name in PACKAGES)])

@@ -15,7 +15,7 @@ from arq.worker import func
 
 URL = sys.argv[1]
 TASKS = 4000
-ran = 0
+ran = held = 0
 starts: list[float] = []
 done = asyncio.Event()
 expected = 0
@@ -46,7 +46,10 @@ async def probe(ctx, sent):
 
 
 async def hold(ctx):
+    global held
+    held += 1
     await asyncio.sleep(60)
+    held -= 1
 
 
 async def worker(*, flush=True, **more):
@@ -117,19 +120,22 @@ async def until_done(first, *arguments, count=0):
 
 
 async def latency(holding):
+    global held
+    held = 0
     starts.clear()
     pool, arq = await worker(max_jobs=500, queue_read_limit=2000)
     task = asyncio.create_task(arq.async_run())
     for _ in range(holding):
         await pool.enqueue_job("hold")
     await asyncio.sleep(0.5 + holding / 400)
+    assert held == holding, held
     for _ in range(40):
         await asyncio.sleep(random.random() * 0.05)
         await pool.enqueue_job("probe", time.perf_counter())
     await asyncio.sleep(1)
-    assert len(starts) == 40, len(starts)
-    for held in arq.tasks.values():
-        held.cancel()
+    assert (len(starts), held) == (40, holding), (len(starts), held)
+    for running in arq.tasks.values():
+        running.cancel()
     task.cancel()
     await asyncio.gather(task, *arq.tasks.values(), return_exceptions=True)
     return sorted(starts)[37] * 1000
