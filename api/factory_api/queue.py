@@ -66,13 +66,16 @@ class QueueRoutes(Controller):
         studio: NamedDependency[Studio],
         database: NamedDependency[Database | None],
         organisation: NamedDependency[UUID],
+        operator: NamedDependency[bool],
     ) -> QueueStatus:
-        """Depth, rate, oldest age, running, failures and dead letters of each queue; the workers with slots and beat."""
+        """Depth, rate, oldest age, running, failures and dead letters of each queue; the workers with slots and beat, which
+        have their names for the operator alone."""
         opened = _opened(database)
         names = tuple({job.queue for job in studio.jobs()})
         async with opened.tenant_transaction(organisation) as ours:
             return QueueStatus(
-                queues=await queue_figures(ours, names), workers=await worker_figures(opened.pool, ours)
+                queues=await queue_figures(ours, names),
+                workers=await worker_figures(opened.pool, ours, named=operator),
             )
 
     @get("/dead", summary="List dead letters", responses=problems())
@@ -80,6 +83,7 @@ class QueueRoutes(Controller):
         self,
         database: NamedDependency[Database | None],
         organisation: NamedDependency[UUID],
+        operator: NamedDependency[bool],
         limit: Limit = 50,
         cursor: Cursor = None,
     ) -> DeadLetterPage:
@@ -87,7 +91,8 @@ class QueueRoutes(Controller):
         follow ``next`` with ``cursor``."""
         opened = _opened(database)
         async with opened.tenant_transaction(organisation) as ours:
-            return await DeadLetters(opened.pool, ours, organisation).page(limit=limit, cursor=cursor)
+            letters = DeadLetters(opened.pool, ours, organisation, named=operator)
+            return await letters.page(limit=limit, cursor=cursor)
 
     @post(
         "/dead/retry",

@@ -14,7 +14,7 @@ from factory_api.builds import BuildRoutes
 from factory_api.control import ControlRoutes
 from factory_api.errors import NoDatabase
 from factory_api.events import EventRoutes
-from factory_api.operator import operator_only
+from factory_api.operator import make_operator, operator_only
 from factory_api.queue import QueueRoutes
 from factory_api.service import BuildDesk
 from factory_api.shares import OrganisationShareRoutes, ShareRoutes
@@ -78,6 +78,7 @@ def make_api(operator_token: Secret | None) -> Router:
             operator,
         ],
         dependencies={
+            "operator": Provide(make_operator(operator_token), sync_to_thread=False),
             "organisation": Provide(give_organisation, sync_to_thread=False),
             "builds": Provide(give_service, sync_to_thread=False),
             "desk": Provide(give_desk, sync_to_thread=False),

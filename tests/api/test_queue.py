@@ -9,6 +9,7 @@ import httpx
 import pytest
 
 from factory_core.builds.ids import uuid7
+from factory_core.builds.journal import Journal
 from factory_core.kernel.database import LOCAL_ORGANISATION
 
 pytestmark = pytest.mark.anyio
@@ -49,6 +50,27 @@ async def test_a_dead_letter_is_listed_retried_and_discarded(client: httpx.Async
     assert (await client.get("/api/v1/queue/dead")).json() == {"items": [], "next": None, "total": 0}
     jobs = (await client.get("/api/v1/queue")).json()["queues"][1]
     assert (jobs["name"], jobs["depth"], jobs["dead"]) == ("notifications", 1, 0)
+
+
+async def test_names_of_workers_are_the_operators(client: httpx.AsyncClient, studio: Any, order: Any) -> None:
+    """They are made of the names of hosts; others see ids."""
+    await order()
+    connection: Any = await asyncpg.connect(studio.database_url())
+    journal = Journal(connection)
+    workers = [uuid7() for _ in range(4)]
+    for worker in workers:
+        await journal.enlist(worker, "db-7.internal:4711", 5)
+        if worker != workers[-1]:
+            assert (await journal.step(worker, 1, want=1, scan=True)).started
+            await connection.execute("update worker set beat_at = '2020-01-01' where id = $1", worker)
+            assert await journal.reap(20.0)
+    await connection.close()
+    for headers, names in (({}, "db-7.internal:4711"), ({"x-forwarded-for": "10.1.2.3"}, "")):
+        (worker,) = (await client.get("/api/v1/queue", headers=headers)).json()["workers"]
+        assert (worker["name"], worker["slots"]) == (names or str(workers[-1]), 5)
+        (letter,) = (await client.get("/api/v1/queue/dead", headers=headers)).json()["items"]
+        held = [lost["worker"] for lost in letter["tries"]]
+        assert held == [names or str(worker) for worker in workers[2::-1]]
 
 
 async def test_letters_are_listed_page_by_page(client: httpx.AsyncClient, studio: Any) -> None:

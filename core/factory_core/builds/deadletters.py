@@ -87,7 +87,7 @@ class NotDead(FactoryError):
 
 
 class LostAttempt(Struct, frozen=True, kw_only=True):
-    """One attempt at a quarantined task. ``worker`` is its name where it is still known, else its id."""
+    """One attempt at a quarantined task. ``worker`` is, for the operator, its name where it is still known, else its id."""
 
     fence: int
     worker: str
@@ -131,15 +131,22 @@ class DeadLetters:
     """The dead letters of one organisation, or of all for the operator (``org`` None).
 
     ``writer`` runs the journal's functions, as its owner; ``reader`` sees the organisation's rows only. ``queue`` is told of
-    what was decided."""
+    what was decided. ``named``: whoever asks may know the names of workers, which tell of hosts."""
 
     def __init__(
-        self, writer: Connection, reader: Connection, org: UUID | None, queue: Reminds | None = None
+        self,
+        writer: Connection,
+        reader: Connection,
+        org: UUID | None,
+        queue: Reminds | None = None,
+        *,
+        named: bool = True,
     ) -> None:
         self._writer = writer
         self._reader = reader
         self._org = org
         self._queue = queue
+        self._named = named
 
     async def page(self, *, limit: int = 50, cursor: str | None = None) -> DeadLetterPage:
         """Tasks and jobs together. Letters that come or go meanwhile move no other from page to page.
@@ -198,7 +205,8 @@ class DeadLetters:
 
     async def _task(self, row: Any) -> DeadLetter:
         found = await self._reader.fetch(_ATTEMPTS, row["build_id"], row["id"])
-        rows = await self._writer.fetch(_NAMES, [attempt["worker"] for attempt in found])
+        known = [attempt["worker"] for attempt in found] if self._named else []
+        rows = await self._writer.fetch(_NAMES, known)
         names = {named["id"]: named["name"] for named in rows}
         return DeadLetter(
             id=f"{row['build_id']}:{row['id']}",

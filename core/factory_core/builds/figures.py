@@ -120,6 +120,7 @@ class WorkerFigures(Struct, frozen=True, kw_only=True):
 
     id: UUID
     name: str
+    """Its host and process, for the operator; for others its id."""
     slots: int
     running: int
     beat_seconds: float
@@ -159,13 +160,16 @@ async def queue_figures(
     return (builds, *others)
 
 
-async def worker_figures(operator: Connection, asker: Connection) -> tuple[WorkerFigures, ...]:
-    """The workers, oldest first. Workers are nobody's, so ``operator`` reads them; what they hold is the asker's."""
+async def worker_figures(
+    operator: Connection, asker: Connection, *, named: bool = True
+) -> tuple[WorkerFigures, ...]:
+    """The workers, oldest first. Workers are nobody's, so ``operator`` reads them; what they hold is the asker's. Their
+    names tell of hosts: ``named`` says whether the asker may know."""
     held = {row["id"]: row["running"] for row in await asker.fetch(_HELD)}
     return tuple(
         WorkerFigures(
             id=row["id"],
-            name=row["name"],
+            name=row["name"] if named else str(row["id"]),
             slots=row["slots"],
             running=held.get(row["id"], 0),
             beat_seconds=round(max(0.0, row["beat"]), 3),
