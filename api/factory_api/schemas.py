@@ -65,7 +65,8 @@ class NewFork(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
 class BuildView(Struct, frozen=True, kw_only=True):
     """A build at a glance. ``last_event`` is where an event stream that starts now begins. ``budget_nano_usd`` is what the
-    specification lets it spend (1e-9 USD); nothing is spent as yet, since no task calls a model."""
+    specification lets it spend (1e-9 USD): a plan quoted at more is not started. What is spent meanwhile is not counted; the
+    studio's own agents call no model and spend nothing."""
 
     id: UUID
     name: str

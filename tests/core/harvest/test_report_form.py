@@ -20,7 +20,7 @@ from factory_core.builds.harvest import (
     report_schema,
     with_run,
 )
-from factory_core.contracts.blueprint import Blueprint, Requirement
+from factory_core.contracts.blueprint import Blueprint, Constraints, Node, Requirement
 
 replace = msgspec.structs.replace
 SCHEMA = Path(__file__).parents[3] / "docs" / "reference" / "build-report.schema.json"
@@ -58,16 +58,31 @@ class TestForm:
 
     def test_what_was_spent_of_the_budget_is_told(self, evidence: Callable[..., Evidence]) -> None:
         report = make_report(evidence())
-        nothing = "nothing was spent: no task called a model"
+        nothing = "none counted: the studio's own agents call no model"
         for run, told in (
             (RUN, f"| cost | {nothing} |"),
-            (replace(RUN, budget_nano_usd=5 * 10**9), f"| cost | {nothing}; the budget is $5.00 |"),
+            (
+                replace(RUN, budget_nano_usd=5 * 10**9),
+                f"| cost | {nothing}; the quote was within the budget of $5.00 |",
+            ),
             (
                 replace(RUN, nano_usd=10**9, budget_nano_usd=5 * 10**9),
-                "| cost | $1.0000; the budget is $5.00 |",
+                "| cost | $1.0000; the quote was within the budget of $5.00 |",
             ),
         ):
             assert told in report_markdown(with_run(report, run)).decode()
+
+    def test_how_far_the_budget_is_kept_is_told_beside_its_line(
+        self, evidence: Callable[..., Evidence], blueprint_of: Callable[..., Blueprint]
+    ) -> None:
+        node = Node(path="constraints.budget", line=7, part="constraint:budget")
+        limits = Constraints(budget_nano_usd=5 * 10**9)
+        report = make_report(evidence(blueprint_of(nodes=(node,), constraints=limits)))
+        (row,) = (row for row in report.assumptions if row.path == "constraints.budget")
+        assert (row.line, "$0.00, before anything started" in row.text) == (7, True)
+        assert "is not counted" in row.text
+        free = make_report(evidence(blueprint_of(nodes=(node,))))
+        assert not any("budget" in row.text for row in free.assumptions)
 
     def test_only_the_copy_beside_the_archive_tells_of_the_run(
         self, evidence: Callable[..., Evidence]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterator
 
 from msgspec.structs import replace
 
@@ -62,6 +63,7 @@ def make_report(evidence: Evidence) -> BuildReport:
                 for item in blueprint.assumptions
             ),
             *(AssumptionRow(text=text) for text in plan.assumptions),
+            *_budget(evidence),
         ),
         plan=_figures(evidence),
         versions=evidence.versions,
@@ -79,6 +81,20 @@ def make_report(evidence: Evidence) -> BuildReport:
         optimization=evidence.optimization,
         release=tuple(ReleaseRow(path=ref.path, sha256=ref.digest) for ref in evidence.release),
     )
+
+
+def _budget(evidence: Evidence) -> Iterator[AssumptionRow]:
+    """How far the budget is kept, beside its line."""
+    blueprint = evidence.blueprint
+    if blueprint.constraints.budget_nano_usd is None:
+        return
+    quoted = f"${evidence.plan.quote.nano_usd / 1e9:.2f}"
+    text = (
+        f"The budget was compared with the plan's quote, {quoted}, before anything started. What agents spend while a build "
+        "runs is not counted; the studio's own call no model and cost nothing"
+    )
+    found = [node for node in blueprint.nodes if node.part == "constraint:budget"]
+    yield AssumptionRow(text=text, path=found[0].path if found else "", line=found[0].line if found else 0)
 
 
 def with_run(report: BuildReport, run: RunFacts) -> BuildReport:

@@ -197,10 +197,14 @@ def _ways(report: BuildReport) -> Iterator[str]:
 
 
 def _cost(run: RunFacts) -> str:
-    spent = f"${run.nano_usd / 1e9:.4f}" if run.nano_usd else "nothing was spent: no task called a model"
-    return (
-        spent if run.budget_nano_usd is None else f"{spent}; the budget is ${run.budget_nano_usd / 1e9:.2f}"
+    spent = (
+        f"${run.nano_usd / 1e9:.4f}"
+        if run.nano_usd
+        else "none counted: the studio's own agents call no model"
     )
+    if run.budget_nano_usd is None:
+        return spent
+    return f"{spent}; the quote was within the budget of ${run.budget_nano_usd / 1e9:.2f}"
 
 
 def _table(title: str, columns: Sequence[str], rows: Iterable[Sequence[str]]) -> Iterator[str]:

@@ -260,7 +260,7 @@ class RunFacts(Struct, frozen=True, kw_only=True):
     host: str
     seconds: float
     nano_usd: int
-    """What was spent. 0 as long as no agent calls a model."""
+    """What agents reported to have spent. Always 0: the studio's own spend nothing, and there is no way to report it yet."""
     task_seconds: dict[str, float]
     log_tail: tuple[str, ...]
     reused: tuple[ReusedRow, ...] = ()
@@ -269,7 +269,7 @@ class RunFacts(Struct, frozen=True, kw_only=True):
     onto: str = ""
     """The build whose artifact is the release; empty for none, and for an archive that was handed in."""
     budget_nano_usd: int | None = None
-    """What the specification lets the build spend; None: it names no budget."""
+    """What the plan's quote was compared with before the build started; None: the specification names no budget."""
 
 
 class BuildReport(Struct, frozen=True, kw_only=True):

@@ -28,7 +28,8 @@ _LISTED = 4
 _GATES_BY_CONSTRAINT = {"min_test_coverage": "coverage", "security_audit": "security"}
 """Constraints that a gate enforces, with the word its name holds."""
 _ENFORCED = frozenset({"max_agents", "max_build_time", "budget", "target_loc", "optimization_rounds"})
-"""Constraints that planner and engine keep, or that the report compares."""
+"""Constraints that planner and engine keep, or that the report compares. ``budget`` is compared with the quote, before
+anything starts (``BuildService.start``); the report says that nothing is counted after that."""
 
 Verdict = tuple[RequirementState, tuple[str, ...]]
 

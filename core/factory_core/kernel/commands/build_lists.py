@@ -87,7 +87,11 @@ def _print_standing(console: Console, row: BuildRow) -> None:
     if source := row.options.get("forked_from"):
         console.print(said(f"a fork of {source}"))
     if (budget := row.options.get("budget_nano_usd")) is not None:
-        console.print(said(f"budget ${budget / 1e9:.2f}; nothing is spent, since no task calls a model"))
+        console.print(
+            said(
+                f"budget ${budget / 1e9:.2f}: the quote was within it; the studio's own agents spend nothing"
+            )
+        )
     if row.reason:
         console.print(said(row.reason, style="yellow"))
 

@@ -161,7 +161,7 @@ class LiveFace:
     def _picture(self, progress: Progress) -> RenderableType:
         elapsed = time.monotonic() - self._began
         left = f", about {progress.seconds_left():.0f} s left" if progress.tasks else ""
-        head = said(f"{progress.state.value}  {elapsed:.0f} s{left}, cost $0.00", style="bold")
+        head = said(f"{progress.state.value}  {elapsed:.0f} s{left}", style="bold")
         bars = Table.grid(padding=(0, 1))
         for phase in progress.phases():
             bars.add_row(*_bar(phase))
