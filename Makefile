@@ -51,9 +51,10 @@ test: setup browser ## run the tests, on real PostgreSQL, Valkey, sandbox and br
 	@$(BIN)/coverage combine --quiet && $(BIN)/coverage report --skip-covered --fail-under=90
 
 .PHONY: verify
-verify: check browser pooler ## the checks and every test, the slow ones and the long chaos too
-	@$(PYTEST)
+verify: check browser pooler ## the checks and every test, the slow ones and the long chaos too; says at its end what was skipped
+	@$(PYTEST) --junit-xml=.pytest_cache/verify.xml
 	@$(BIN)/python tests/chaos/proof.py
+	@$(BIN)/python tools/tell-skipped .pytest_cache/verify.xml
 
 .PHONY: load
 load: setup ## 100 builds of 200 agents on two workers, and 50 requests a second meanwhile
