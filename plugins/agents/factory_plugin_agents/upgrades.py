@@ -238,8 +238,10 @@ class _Alteration:
         for column in dropped:
             self._warn("data-dropped", column.field, "is dropped with what it holds.")
         table = self._new.name
-        alter = self._alter(dropped)
+        loosened = self._loosened()
+        alter = self._alter(dropped, loosened)
         self._found.steps += self._guards
+        self._found.steps += [Alter(table=table, unbound=_bonds(loosened, ()))] if loosened else []
         self._found.steps += [
             Add(table=table, column=replace(column, nullable=True)) for column in self._adds
         ]
@@ -317,11 +319,18 @@ class _Alteration:
         self._require(old, new, self._later, beside)
         self._carries.append(Carry(table=self._new.name, old=old, column=beside, code=code))
 
-    def _alter(self, dropped: Sequence[Column]) -> Alter:
+    def _loosened(self) -> list[Unique]:
+        """Constraints that stand back until rows without a value have the default: the rows may be equal then, and that is
+        to be told in our words."""
+        filled = {column.name for column in self._fills}
+        return [one for one in self._old.uniques if filled & set(one.columns)]
+
+    def _alter(self, dropped: Sequence[Column], loosened: Sequence[Unique]) -> Alter:
         carried_over = {step.old.name for step in self._carries}
         lost = carried_over | {column.name for column in dropped}
         old, new = self._old, self._new
-        uniques = [one for one in old.uniques if one in new.uniques and not lost & set(one.columns)]
+        bound = [one for one in old.uniques if one not in loosened]
+        uniques = [one for one in bound if one in new.uniques and not lost & set(one.columns)]
         indexes = [one for one in old.indexes if one in new.indexes and one.column not in lost]
         same = [replace(key, later=False) for key in new.keys]
         keys = [one for one in old.keys if replace(one, later=False) in same and one.column not in lost]
@@ -330,7 +339,7 @@ class _Alteration:
             table=new.name,
             unindexed=tuple(one for one in old.indexes if one not in indexes),
             unbound=_bonds(
-                (one for one in old.uniques if one not in uniques),
+                (one for one in bound if one not in uniques),
                 (one for one in old.keys if one not in keys),
             ),
             dropped=tuple(column.name for column in old.columns if column.name in lost),

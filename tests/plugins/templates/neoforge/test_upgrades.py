@@ -119,8 +119,15 @@ with engine.begin() as connection:
     add("products", **dated, title="Pen", code="p", price=decimal.Decimal("2.25"), stock=7, weight=0.5,
         since=datetime.date(2020, 2, 3), sold=True, page="https://example.com", colours=["red"], vanishing="soon")
     add("tags", **dated, name="good")
+    add("tags", **dated | {"id": uuid.UUID(int=2)}, name="bad")
     add("product_tags_links", product_id=one, tag_id=one, position=0)
     add("order_lines", **dated, product=one, customer=one, amount=2)
+"""
+MENDS = """
+import os
+import sqlalchemy as sa
+with sa.create_engine(os.environ["DATABASE_URL"]).begin() as connection:
+    connection.execute(sa.text("update tags set label = 'some' where name = 'bad'"))
 """
 READS = """
 import os
@@ -140,9 +147,14 @@ def test_the_rows_of_a_shop_survive_on_postgresql(shop: Path, run: Run, python: 
         return ended.stdout
 
     (shop / "insert_rows.py").write_text(INSERTS)
+    (shop / "mend_rows.py").write_text(MENDS)
     (shop / "read_rows.py").write_text(READS)
     done("alembic", "upgrade", "+1")
     done("insert_rows")
+    stuck = run(shop, "alembic", "upgrade", "head", DATABASE_URL=database, SECRET_KEY="x" * 32)
+    assert stuck.returncode == 1
+    assert "Rows of tags are equal in label, which is to be unique: change them first." in stuck.stderr
+    done("mend_rows")
     done("alembic", "upgrade", "head")
     done("alembic", "check")
     assert done("read_rows").strip() == (
