@@ -34,6 +34,15 @@ while True:
     except OSError:
         pass
 """
+CHURN = """
+import os
+while True:
+    for _ in range(8):
+        if os.fork() == 0:
+            os._exit(0)
+    for _ in range(8):
+        os.wait()
+"""
 GLUTTON = """
 while True:
     held = []
@@ -51,7 +60,7 @@ for _ in range(3):
 while True:
     pass
 """
-SCRIPTS = {"bomb": BOMB, "glutton": GLUTTON, "spin": SPIN}
+SCRIPTS = {"bomb": BOMB, "churn": CHURN, "glutton": GLUTTON, "spin": SPIN}
 
 
 class HostileRunner(BuildRunner):

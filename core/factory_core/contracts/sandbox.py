@@ -17,6 +17,7 @@ class Limits(Struct, frozen=True, kw_only=True):
     cpu_seconds: int = 60
     memory_bytes: int = 1 << 30
     processes: int = 64
+    """At once; a command that asks for more as often as this is ended."""
     file_bytes: int = 100 << 20
     """Largest single file."""
     tmp_bytes: int = 64 << 20

@@ -29,6 +29,7 @@ from factory_core.kernel.version import VERSION
 from factory_core.kernel.worker import WorkerOrder, run_worker
 from factory_core.planning import StudioPlanner
 from factory_core.sandbox import choose_sandbox, prepare
+from factory_core.sandbox.throttle import Throttle
 from factory_core.sandbox.turns import TakingTurns
 from factory_core.settings import KernelSettings
 
@@ -115,6 +116,7 @@ async def work(studio: Studio) -> None:
                 ).run()
             ),
             asyncio.create_task(HostUse(journal).run()),
+            asyncio.create_task(Throttle.run()),
         ]
         try:
             await run_worker(order, BuildRunner(journal, blobs, workshop, crash), studio.jobs(), crash=crash)

@@ -23,6 +23,7 @@ from msgspec.structs import replace
 from factory_core.contracts.sandbox import HostShare
 
 __all__ = [
+    "SHARED",
     "ControlGroup",
     "Place",
     "find_place",
@@ -35,6 +36,7 @@ __all__ = [
 
 PREFIX = "factory-"
 SHARED = f"{PREFIX}of-"
+"""What the names of groups of organisations and projects begin with."""
 ROOT = Path("/sys/fs/cgroup")
 HEAVIEST = 100
 """The kernel's weights go no further than a hundred times the usual one."""
@@ -144,6 +146,13 @@ class ControlGroup:
                 words = (self._memory / file).read_text().split()
                 return int(words[words.index("oom_kill") + 1]) > 0
         return False
+
+    def forks_refused(self) -> int:
+        """How often something in it asked for a process more than it may have; 0 where the kernel does not say."""
+        with contextlib.suppress(OSError, ValueError):
+            words = (self._place.pids.joinpath(*self._names) / "pids.events").read_text().split()
+            return int(words[words.index("max") + 1])
+        return 0
 
     def remove(self) -> bool:
         """Take the group away, and whether it is gone; it stays while something in it has not quite ended. The groups

@@ -32,7 +32,7 @@ INDEX_BYTES = 16 << 20
 """What a report may hold besides the contents of the files."""
 REMOVALS_TRIED, REMOVAL_PAUSE = 100, 0.01
 LOOK_SECONDS = 0.05
-"""How often the census is taken where no control group bounds a sandbox."""
+"""How often we look whether a sandbox has more processes than it may, or keeps asking for more."""
 ADVICE = (
     "Allow unprivileged user namespaces (sysctl kernel.apparmor_restrict_unprivileged_userns=0 or "
     "kernel.unprivileged_userns_clone=1; in a container, a seccomp profile that permits them), then run: studio doctor"
@@ -181,23 +181,34 @@ class _Container:
         if self.group:
             self.group.add(pid)
             LEDGER.enter(self.group, self.job.shares)
-        else:
-            self.tasks.append(asyncio.create_task(self._watch(pid)))
+        self.tasks.append(asyncio.create_task(self._watch(pid)))
 
     def _note_the_end(self) -> None:
         if not self.gone.done():
             self.gone.set_result(None)
 
     async def _watch(self, pid: int) -> None:
+        while not self.gone.done():
+            if self.group:
+                self._look_at_group(self.group)
+            else:
+                self._look_from_outside(pid)
+            await asyncio.wait([self.gone], timeout=LOOK_SECONDS)
+
+    def _look_at_group(self, group: ControlGroup) -> None:
+        """End what keeps forking: the kernel copies a process before it counts it, under locks that all on the host share,
+        so a bomb that is merely refused slows its neighbours far beyond its share of the processor."""
+        if group.forks_refused() > self.job.limits.processes:
+            self.kill("processes")
+
+    def _look_from_outside(self, pid: int) -> None:
         limits = self.job.limits
         most = limits.processes + OWN_PROCESSES
-        while not self.gone.done():
-            census = take_census(pid, enough=most + 1)
-            if census.processes > most:
-                self.kill("processes")
-            if census.memory > limits.memory_bytes:
-                self.kill("memory")
-            await asyncio.wait([self.gone], timeout=LOOK_SECONDS)
+        census = take_census(pid, enough=most + 1)
+        if census.processes > most:
+            self.kill("processes")
+        if census.memory > limits.memory_bytes:
+            self.kill("memory")
 
     async def _drain(self, stream: StreamReader, kept: bytearray) -> None:
         room = self.job.limits.output_bytes
