@@ -3,10 +3,10 @@
 The example ``taskboard`` is built by organisation B alone, then beside an organisation A whose tasks run a fork bomb, start
 short processes all the time, ask for 2 GiB over and over, or spin in many sandboxes; then with B of weight 3; last beside
 the same spinning without shares (flat groups, first come first served), as a control. One worker process, A held to a part
-of its slots, since a slot that is taken is not given back for fairness. Every B is a new organisation, so nothing is remembered. Shares are processor time
-of the organisations' control groups while B is built. B is built alone before and after each case, and the
-ratio is to the mean of the two, since other work on the machine moves all. Writes ``.bench/neighbours.json`` and fails when
-a build beside A took more than ``BAR`` times as long as alone, or did not pass.
+of its slots, since a slot that is taken is not given back for fairness. Every B is a new organisation, so nothing is
+remembered. Shares are processor time of the organisations' control groups while B is built. B is built alone before and
+after each case, and the ratio is to the mean of the two, since other work on the machine moves all. Writes
+``.bench/neighbours.json`` and fails when a build beside A took more than ``BAR`` times as long as alone, or did not pass.
 """
 
 from __future__ import annotations
