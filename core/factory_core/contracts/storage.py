@@ -25,7 +25,8 @@ class Storage(Protocol):
     name: str
 
     async def put(self, key: str, data: bytes | AsyncIterator[bytes]) -> int:
-        """Store and return the size. The object appears whole or not at all; an existing key is replaced."""
+        """Store and return the size. The object appears whole or not at all; an existing key is replaced. Once it returns,
+        the object is as safe as the storage can make it: on a disk, it outlives a power cut."""
         ...
 
     async def get(self, key: str) -> bytes:

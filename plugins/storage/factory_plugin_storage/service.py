@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Callable
 from functools import cached_property
 from pathlib import Path
@@ -12,6 +13,7 @@ from obstore.store import LocalStore, MemoryStore
 from factory_core.contracts.storage import ObjectInfo
 from factory_core.errors import ObjectMissing
 
+from .files import Upload, make_folder, write_file
 from .keys import check_key
 
 __all__ = ["LocalStorage", "MemoryStorage"]
@@ -98,13 +100,29 @@ class ObjectStorage:
 
 
 class LocalStorage(ObjectStorage):
-    """Files in a folder, which is made when first used."""
+    """Files in a folder, which is made when first used. What was put outlives a power cut."""
 
     name = "local"
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        super().__init__(lambda: LocalStore(folder, mkdir=True))
+        super().__init__(lambda: LocalStore(make_folder(folder)))
+
+    async def put(self, key: str, data: bytes | AsyncIterator[bytes]) -> int:
+        """Store and return the size."""
+        check_key(key)
+        if isinstance(data, bytes):
+            await asyncio.to_thread(write_file, self.folder, key, data)
+            return len(data)
+        upload = await asyncio.to_thread(Upload, self.folder, key)
+        try:
+            size = 0
+            async for part in data:
+                size += await asyncio.to_thread(upload.write, part)
+            await asyncio.to_thread(upload.finish)
+            return size
+        finally:
+            await asyncio.to_thread(upload.end)
 
 
 class MemoryStorage(ObjectStorage):
