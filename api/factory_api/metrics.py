@@ -40,6 +40,10 @@ Asked = Request[object, object, State]
 QUEUE = {
     "depth": ("depth", "Work that could start at once."),
     "waiting": ("waiting", "Work that waits for its time, or for other tasks."),
+    "parked": (
+        "parked",
+        "Work that waits because somebody else asked for patience, such as a model's provider.",
+    ),
     "running": ("running", "Attempts that run."),
     "dead_letters": ("dead", "Dead letters: work that failed too often and waits for a person."),
     "oldest_age_seconds": (

@@ -92,7 +92,7 @@ class UnsafeKey(FactoryError):
 
 class RateLimited(FactoryError):
     """Somebody else asks for patience, such as a model's provider; ``retry_after`` is in seconds. An agent that raises it
-    is parked: its slot is free meanwhile, and no try is counted."""
+    is parked: its slot is free meanwhile, and no try is counted; past 24 hours of it in all the task fails."""
 
     status = 429
     exit_code = 75

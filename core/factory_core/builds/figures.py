@@ -56,6 +56,7 @@ _TASKS = """
     )
     select ready, unfinished, (select count(*) from task where state = 'running') as running,
         (select count(*) from task where state = 'quarantined') as dead,
+        (select count(*) from task where state = 'waiting' and run_at is not null and parked > 0) as parked,
         extract(epoch from factory_now() - oldest.since)::float8 as oldest, done, failed
     from open, oldest, lately"""
 
@@ -102,6 +103,8 @@ class QueueFigures(Struct, frozen=True, kw_only=True):
     waiting: int
     """What waits for its time, or for other tasks."""
     running: int
+    parked: int
+    """What waits because somebody else asked for patience, such as a model's provider; it is part of ``waiting``."""
     dead: int
     """Dead letters: what waits for a person."""
     oldest_seconds: float
@@ -190,6 +193,7 @@ def _figures(name: str, row: dict[str, Any], *, depth: int, waiting: int, window
         depth=depth,
         waiting=waiting,
         running=row["running"],
+        parked=row.get("parked", 0),
         dead=row["dead"],
         oldest_seconds=round(max(0.0, row.get("oldest") or 0.0), 3),
         done=row["done"],

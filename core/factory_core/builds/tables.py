@@ -128,6 +128,7 @@ class Task(Table, tablename="task"):
     reason = Text()
     rank = DoublePrecision()
     afresh = Boolean()
+    parked = DoublePrecision(default=0)
 
 
 class Edge(Table, tablename="edge"):

@@ -15,7 +15,7 @@ from uuid import UUID
 
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
-from journal_model import DEADLINE, DEPTH, ENDED, Build, children, completions
+from journal_model import DEADLINE, DEPTH, ENDED, PATIENCE, Build, children, completions
 from journal_packing import PackingMoves
 
 from factory_core.builds.schemas import Assignment, Completion, Report, Submission
@@ -30,6 +30,10 @@ AT_ONCE = 7
 AT_ONCE_OF = {"x": None, "y": 3, "z": None}
 CLOCK = """create or replace function factory_now() returns timestamptz language sql volatile as
 $$ select current_setting('test.now')::timestamptz $$"""
+
+
+LIMIT = f"""create or replace function journal.patience() returns double precision language sql as
+$$ select {PATIENCE}::double precision $$"""
 
 
 class JournalMachine(PackingMoves, RuleBasedStateMachine):
@@ -327,6 +331,10 @@ class JournalMachine(PackingMoves, RuleBasedStateMachine):
         assert {n: (t["state"], t["fence"], t["tries"], t["crashes"]) for n, t in tasks.items()} == {
             n: (t.state, t.fence, t.tries, t.crashes) for n, t in build.tasks.items()
         }
+        live = {n: t for n, t in build.tasks.items() if t.state not in ENDED}
+        assert {n: round(tasks[n]["parked"], 6) for n in live} == {
+            n: round(t.parked, 6) for n, t in live.items()
+        }
         assert (row["state"], row["open"], row["agents"]) == (build.state, build.open, build.agents)
         assert [e["seq"] for e in events] == list(range(1, row["next_seq"]))
         assert Counter((e["kind"], e["task"], e["fence"]) for e in events) == build.events
@@ -362,6 +370,7 @@ def check(
     with asyncio.Runner() as runner:
         connection = runner.run(connect(url))
         runner.run(connection.execute(CLOCK))
+        runner.run(connection.execute(LIMIT))
         machine = type(
             "Machine",
             (kind,),

@@ -12,6 +12,7 @@ from factory_core.contracts.plan import counts
 
 DEPTH = 2
 DEADLINE = 60.0
+PATIENCE = 8.0
 ENDED = {"done", "failed", "cancelled", "quarantined", "skipped"}
 
 
@@ -55,11 +56,21 @@ class Task:
     ) -> None:
         self.new, self.parents, self.depth, self.parent, self.run_at = new, parents, depth, parent, run_at
         self.state, self.fence, self.tries, self.crashes = "waiting", 0, 0, 0
+        self.parked = 0.0
         self.worker: Any = None
         self.tick = self.deadline = 0.0
         self.accepted: int | None = None
         self.armed = False
         """Waits for its time alone; only the timers see that it has come."""
+
+    def kind_of(self, done: Completion) -> str:
+        """How the attempt ends: parking adds up, until it fails."""
+        kind = str(done.kind)
+        if kind == "park" and self.parked + done.delay > PATIENCE:
+            return "failed"
+        if kind in ("park", "retry"):
+            self.parked = self.parked + max(done.delay, 0.1) if kind == "park" else 0.0
+        return kind
 
 
 class Build:
@@ -218,6 +229,7 @@ class Build:
         for name in again - gone:
             task = self.tasks[name]
             task.state, task.tries, task.crashes, task.worker, task.run_at = "waiting", 0, 0, None, None
+            task.parked = 0.0
             task.armed = False
 
     def cancel(self) -> None:
@@ -303,7 +315,7 @@ class Build:
         if task is None or task.state != "running" or task.fence != fence:
             return task is not None and fence == task.accepted
         task.accepted = fence
-        kind = str(done.kind)
+        kind = task.kind_of(done)
         if not self.stop and kind == "done" and done.tasks and not self.plant(name, done, now):
             kind = "failed"
         if self.stop:

@@ -10,7 +10,8 @@ from uuid import UUID
 
 import pytest
 
-from factory_core.builds.journal import Journal
+from factory_core.builds.figures import queue_figures
+from factory_core.builds.journal import Completion, CompletionKind, Journal, NewTask
 from factory_core.builds.loop import BuildLoop, Pace, connect_to
 from factory_core.contracts.agent import Outcome, Tools, Work
 from factory_core.errors import RateLimited
@@ -40,6 +41,10 @@ def build(studio: Any, tracks: ModuleType, journal_url: str, pool: Any) -> Calla
         return made
 
     return build
+
+
+async def limited_for_ever(self: Any, work: Work, tools: Tools) -> Outcome:
+    raise RateLimited("429 Too Many Requests", 0.1)
 
 
 async def parked(studio: Any, build: UUID) -> list[str]:
@@ -88,3 +93,47 @@ async def test_a_rate_limit_of_the_check_before_a_merge_parks_the_merge(
     assert await studio.desk.state(made) == "passed"
     assert await parked(studio, made) == ["merge/core"]
     assert asked.count("merge/core") == 2
+
+
+async def test_an_agent_that_is_limited_for_ever_fails_its_build_in_the_end(
+    build: Callable[[], Awaitable[UUID]], studio: Any, tracks: ModuleType, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert await studio.desk.connection.fetchval("select journal.patience()") == 24 * 60 * 60
+    await studio.desk.connection.execute(
+        "create or replace function journal.patience() returns double precision language sql as"
+        " 'select 0.35::double precision'"
+    )
+    monkeypatch.setattr(tracks.Builder, "run", limited_for_ever)
+    made = await build()
+    assert await studio.desk.state(made) == "failed"
+    events = await studio.desk.journal.events(studio.desk.org, made)
+    assert [str(e.kind) for e in events if e.task == "skeleton" and e.kind != "task.started"] == [
+        *["task.parked"] * 3,
+        "task.failed",
+    ]
+    (failure,) = [row for row in (await studio.report(made))["failures"] if row["task"] == "skeleton"]
+    assert failure["reason"].startswith("429 Too Many Requests. It had waited for that for 0 s")
+
+
+async def test_who_is_parked_is_counted_and_a_retry_starts_with_new_patience(
+    desk: Any, noop: Callable[..., NewTask]
+) -> None:
+    build, started = await desk.planned([noop("a"), noop("later", delay=1e6), noop("busy")])
+    park = Completion(kind=CompletionKind.PARK, reason="429", delay=3600.0)
+    for hour in range(24):
+        await desk.turn((started["a"], park))
+        (builds,) = await queue_figures(desk.connection)
+        assert (builds.parked, builds.waiting, builds.running) == (1, 2, 1)
+        await desk.age(3601.0 * (hour + 1))
+        await desk.connection.fetchval("select journal.fire()")
+        started |= {attempt.task: attempt for attempt in (await desk.turn()).started}
+    assert (await queue_figures(desk.connection))[0].parked == 0
+    await desk.turn((started["a"], park), want=0)
+    assert (await desk.states(build))["a"] == "failed"
+    assert "waited for that for 86400 s" in next(
+        row.reason for row in await desk.journal.results(desk.org, build, ["a"])
+    )
+    await desk.journal.control.retry(desk.org, build, tasks=["a"])
+    again = next(attempt for attempt in (await desk.turn()).started if attempt.task == "a")
+    await desk.turn((again, park))
+    assert (await desk.states(build))["a"] == "waiting"

@@ -79,6 +79,8 @@ MUTANTS: dict[str, tuple[str, str, str]] = {
         "or (s.kind = 'retry' and not s.ended)",
         "or (s.kind in ('retry', 'park') and not s.ended)",
     ),
+    "parking never ends": ("05", "t.parked + i.delay > journal.patience()", "false"),
+    "each parking is the first": ("05", "then t.parked + greatest(s.delay", "then greatest(s.delay"),
     "what was taken away costs nothing": ("03", "perform journal.charge(p_build, p_task, p_now);", ""),
     "a build that runs is archived": ("11", "where id = p_build and not open and", "where id = p_build and"),
     "a build that moved on is packed": ("12", "and not packed and next_seq - 1 = p_last", "and not packed"),

@@ -26,6 +26,9 @@ $$;
 -- What the shortest attempt costs, in seconds of a slot: even a task of no length takes its turn.
 create function journal.toll() returns double precision language sql immutable as 'select 0.1::double precision';
 
+-- For how many seconds in all a task is parked before it fails: a day, since limits are counted by the day at most.
+create function journal.patience() returns double precision language sql immutable as 'select 86400::double precision';
+
 -- Kinds of agents that do nothing: their tasks end by themselves when what is before them has ended.
 create function journal.quiet(p_agent text) returns boolean language sql immutable as $$
     select p_agent in ('barrier', 'coordinator')

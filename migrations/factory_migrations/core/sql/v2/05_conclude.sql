@@ -2,8 +2,8 @@
 -- report, null for a report under a stale fence. The caller holds the locks of p_build's builds.
 --
 -- Kinds: done; failed (a verdict, not retried); retry (a crash: later again, until max_tries); park (it must wait, such as
--- for a model's rate: later again, no try is counted); cancelled (the agent was stopped before its end: final when the
--- build is stopped, else the task is ready again and no try is counted).
+-- for a model's rate: later again, no try is counted, until journal.patience() is used up: failed); cancelled (the agent was
+-- stopped before its end: final when the build is stopped, else the task is ready again and no try is counted).
 -- p_result is what done and failed attempts leave, p_reason says why it was not done. p_children comes with done only.
 create function journal.conclude(
     p_worker uuid, p_build uuid[], p_task text[], p_fence integer[], p_kind text[], p_result text[], p_reason text[], p_memo text[],
@@ -44,6 +44,19 @@ begin
         end loop;
     end if;
 
+    if 'park' = any (p_kind) then
+        for v_item in
+            select i.o, t.parked
+            from unnest(p_build, p_task, p_fence, p_kind, p_delay) with ordinality as i (build_id, task, fence, kind, delay, o)
+            join task t on t.build_id = i.build_id and t.id = i.task and t.fence = i.fence
+            where i.kind = 'park' and t.state = 'running' and t.parked + i.delay > journal.patience()
+        loop
+            v_o := v_item.o;
+            p_kind[v_o] := 'failed';
+            p_reason[v_o] := format('%s. It had waited for that for %s s already.', p_reason[v_o], round(v_item.parked));
+        end loop;
+    end if;
+
     -- One pass, no join of the reports with themselves: of equal reports the first counts and the others get its answer.
     with judged as (
         select i.*, t.org_id, t.optional, t.outs, t.started_at, t.end_fence, t.end_seq, b.next_seq,
@@ -71,6 +84,8 @@ begin
             memo_digest = case s.state when 'done' then s.memo end,
             reason = case s.state when 'done' then '' else s.reason end,
             tries = t.tries + (s.state = 'failed' or (s.kind = 'retry' and not s.ended))::integer,
+            parked = case s.kind when 'park' then t.parked + greatest(s.delay, journal.toll())
+                when 'cancelled' then t.parked else 0 end,
             run_at = case s.state when 'waiting' then p_now + s.delay * interval '1 second' end,
             ended_at = case when s.ended then p_now end
         from numbered s where t.build_id = s.build_id and t.id = s.task

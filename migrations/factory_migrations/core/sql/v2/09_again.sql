@@ -91,7 +91,7 @@ begin
     perform journal.charge(array_fill(p_build, array[cardinality(v_again)]), v_again, p_now);
     delete from mail where build_id = p_build and task = any (v_again); -- they write again, or have nothing to say now
     delete from task where build_id = p_build and id = any (v_gone);
-    update task t set state = 'waiting', tries = 0, crashes = 0, worker = null, tick = null, run_at = null, started_at = null,
+    update task t set state = 'waiting', tries = 0, crashes = 0, parked = 0, worker = null, tick = null, run_at = null, started_at = null,
         ended_at = null, deadline_at = null, memo_digest = null, result = null, reason = '',
         afresh = coalesce(t.id = any (p_named), false), need = (
             select count(*) from edge e join task p on p.build_id = e.build_id and p.id = e.parent

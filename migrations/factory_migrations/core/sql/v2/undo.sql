@@ -9,6 +9,8 @@ drop index if exists task_quarantined, task_quarantined_of, event_at;
 alter table build drop column if exists held_at, drop column if exists paused, drop column if exists max_seconds,
     drop column if exists first_fence;
 alter table task drop column if exists afresh;
+-- 01_parking
+alter table task drop column if exists parked;
 -- 01_host_use
 drop table if exists host_use;
 -- 01_shares
