@@ -113,15 +113,12 @@ async def _status(
 def _queue_table(queues: tuple[QueueFigures, ...]) -> Table:
     from rich.table import Table
 
-    table = Table(
-        "queue", "could start", "waiting", "parked", "running", "oldest", "done/min", "failed", "dead"
-    )
+    table = Table("queue", "could start", "waiting", "running", "oldest", "done/min", "failed", "dead")
     for row in queues:
         table.add_row(
             said(row.name),
             str(row.depth),
-            str(row.waiting),
-            str(row.parked),
+            f"{row.waiting} ({row.parked} parked)" if row.parked else str(row.waiting),
             str(row.running),
             f"{row.oldest_seconds:.0f} s" if row.depth else "",
             f"{row.per_minute:.1f}",
