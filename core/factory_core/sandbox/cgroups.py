@@ -148,10 +148,14 @@ class ControlGroup:
         return False
 
     def forks_refused(self) -> int:
-        """How often something in it asked for a process more than it may have; 0 where the kernel does not say."""
+        """How often something in it asked for a process more than it may have; 0 where the kernel does not say, or where
+        the limit that was met must be another's: it has not half of the processes that it may have."""
+        folder = self._place.pids.joinpath(*self._names)
         with contextlib.suppress(OSError, ValueError):
-            words = (self._place.pids.joinpath(*self._names) / "pids.events").read_text().split()
-            return int(words[words.index("max") + 1])
+            words = (folder / "pids.events").read_text().split()
+            refused = int(words[words.index("max") + 1])
+            there, most = (int((folder / name).read_text()) for name in ("pids.current", "pids.max"))
+            return refused if 2 * there >= most else 0
         return 0
 
     def remove(self) -> bool:

@@ -12,7 +12,7 @@ import contextlib
 import fcntl
 import os
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from itertools import islice
 from pathlib import Path
 
@@ -32,7 +32,7 @@ TOO_MUCH, TOO_LITTLE = 1.1, 0.7
 LOOSENED, FORGOTTEN = 1.1, 0.98
 """What becomes of a bound and of the most that was taken in a turn."""
 LOOKED_AT = 64
-"""Processes of one organisation at most, so that a crowd is no work for who looks at it."""
+"""Threads of one organisation at most, so that a crowd is no work for who looks at it."""
 _log = structlog.get_logger(__name__)
 
 
@@ -42,7 +42,7 @@ class Sight(Struct, frozen=True):
     used: float
     """Processor time since their group was made."""
     waited: Mapping[int, float]
-    """How long each process could have run and did not."""
+    """How long each thread could have run and did not."""
     weight: float = 1.0
     bound: float | None = None
     """Processors they may use at most."""
@@ -54,22 +54,32 @@ def bounds(
     """Who is to have which bound, in processors, after what was seen at the ends of so many seconds.
 
     ``most``: processors that all together have got lately. Parts are of these or of what was taken now, so they are right
-    in a container that has less than its host. One that took less than its part and did not wait for more leaves it to the
-    others."""
+    in a container that has less than its host."""
     both = [name for name in after if name in before and after[name].used >= before[name].used]
     took = {name: (after[name].used - before[name].used) / seconds for name in both}
-    shared = max(most, sum(took.values()))
-    weights = sum(after[name].weight for name in both)
-    part = {name: shared * after[name].weight / weights for name in both}
-    waited = {name: _waited(before[name], after[name]) / seconds for name in both}
-    starved = any(took[name] < TOO_LITTLE * min(part[name], took[name] + waited[name]) for name in both)
+    wanted = {name: took[name] + _waited(before[name], after[name], seconds) for name in both}
+    part = _parts({name: (wanted[name], after[name].weight) for name in both}, max(most, sum(took.values())))
+    starved = any(took[name] < TOO_LITTLE * part[name] for name in both)
     found: dict[str, float] = {}
-    for name in both:
-        held = after[name].bound
-        if starved and took[name] > TOO_MUCH * part[name]:
+    for name, sight in after.items():
+        if name not in part:  # nothing is known of what it took
+            found |= {} if sight.bound is None else {name: sight.bound}
+        elif starved and took[name] > TOO_MUCH * part[name]:
             found[name] = max(LEAST, part[name])
-        elif held is not None and len(both) > 1:
-            found[name] = held if starved else held * LOOSENED
+        elif sight.bound is not None and len(both) > 1:
+            # Who is bounded waits for that alone: it is no reason to keep it below its part.
+            found[name] = max(sight.bound, part[name]) if starved else sight.bound * LOOSENED
+    return found
+
+
+def _parts(wants: Mapping[str, tuple[float, float]], shared: float) -> dict[str, float]:
+    """What each may have of ``shared``, by what it wants and its weight: who wants less than its part leaves the rest to
+    the others."""
+    found: dict[str, float] = {}
+    weights = sum(weight for _, weight in wants.values())
+    for name, (wanted, weight) in sorted(wants.items(), key=lambda item: item[1][0] / item[1][1]):
+        found[name] = min(wanted, shared * weight / weights)
+        shared, weights = shared - found[name], weights - weight
     return found
 
 
@@ -80,8 +90,15 @@ def taken(before: Mapping[str, Sight], after: Mapping[str, Sight], seconds: floa
     )
 
 
-def _waited(before: Sight, after: Sight) -> float:
-    return sum(max(0.0, waited - before.waited.get(pid, 0.0)) for pid, waited in after.waited.items())
+def _waited(before: Sight, after: Sight, seconds: float) -> float:
+    """Threads, on average, that could have run and did not. One that was not seen before counts if it may be younger."""
+    found = 0.0
+    for thread, waited in after.waited.items():
+        if thread in before.waited:
+            found += max(0.0, waited - before.waited[thread])
+        elif waited <= seconds:
+            found += waited
+    return found / seconds
 
 
 def look(place: Place) -> dict[str, Sight]:
@@ -92,22 +109,25 @@ def look(place: Place) -> dict[str, Sight]:
             assert place.account  # noqa: S101 - as above
             found[folder.name] = Sight(
                 processor_seconds(place.account / folder.name),
-                {pid: _waited_by(pid) for pid in islice(_processes(folder), LOOKED_AT)},
+                {thread: _waited_by(thread) for thread in islice(_threads(folder), LOOKED_AT)},
                 _weight(folder),
                 _bound(folder),
             )
     return found
 
 
-def _processes(folder: Path) -> list[int]:
+def _threads(folder: Path) -> Iterator[int]:
     """Of the group and those in it."""
-    return [int(pid) for file in folder.rglob("cgroup.procs") for pid in file.read_text().split()]
+    name = "tasks" if (folder / "tasks").exists() else "cgroup.threads"
+    for file in folder.rglob(name):
+        with contextlib.suppress(OSError):  # its sandbox has ended
+            yield from map(int, file.read_text().split())
 
 
-def _waited_by(pid: int) -> float:
+def _waited_by(thread: int) -> float:
     """See schedstat in the kernel's documentation: the second figure is nanoseconds spent waiting on a run queue."""
     with contextlib.suppress(OSError, ValueError, IndexError):
-        return int(Path(f"/proc/{pid}/schedstat").read_text().split()[1]) / 1e9
+        return int(Path(f"/proc/{thread}/schedstat").read_text().split()[1]) / 1e9
     return 0.0
 
 
@@ -135,6 +155,18 @@ def set_bound(folder: Path, processors: float | None) -> None:
         (folder / "cpu.max").write_text(f"{'max' if quota is None else quota} {PERIOD}")
 
 
+def _hold(folder: Path, sight: Sight, bound: float | None) -> None:
+    try:
+        set_bound(folder, bound)
+    except OSError:  # it has ended, or may not have so much: no bound is better than one that stays
+        with contextlib.suppress(OSError):
+            set_bound(folder, None)
+    else:
+        if sight.bound is None:
+            message = "sandboxes take more than their part while others wait"
+            _log.info(message, group=folder.name, processors=bound)
+
+
 class Throttle:
     """One worker process of a host does it for all; when it ends, the next one does."""
 
@@ -158,14 +190,8 @@ class Throttle:
         for name, sight in self._seen.items():
             bound = wanted.get(name)
             bound = None if bound is None or bound >= (os.cpu_count() or 1) else bound
-            if bound == sight.bound:
-                continue
-            with contextlib.suppress(FileNotFoundError):  # it has ended
-                set_bound(self._place.cpu / name, bound)
-            if sight.bound is None:
-                _log.info(
-                    "sandboxes take more than their part while others wait", group=name, processors=bound
-                )
+            if bound != sight.bound:
+                _hold(self._place.cpu / name, sight, bound)
 
     def close(self) -> None:
         """Let another do it. Bounds stay until that one looks or the sandboxes have ended."""

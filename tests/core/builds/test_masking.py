@@ -22,6 +22,10 @@ HIDDEN = (
     "sent Bearer s3cr3ts3cr3t to the server",
     "key sk-s3cr3ts3cr3ts3cr3t was refused",
     "Cookie: s3cr3t",
+    "Cookie: theme=dark; session=s3cr3t",
+    "Authorization: Token s3cr3t",
+    r"body {\"password\": \"s3cr3t\"} refused",
+    "password=ab&s3cr3t",
 )
 TELLING = (
     "ConnectionError: the mail server is away",

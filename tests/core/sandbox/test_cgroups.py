@@ -56,3 +56,15 @@ def test_whose_share_it_is_never_becomes_a_path(tmp_path: Path) -> None:
 def test_a_share_weighs_something() -> None:
     with pytest.raises(ValueError, match="1 or more, not 0"):
         HostShare(name="o", weight=0)
+
+
+def test_refused_forks_count_against_who_has_many_processes(tmp_path: Path) -> None:
+    """Before 6.11 the kernel tells a limit of the groups above in the group of who forked, too."""
+    (tmp_path / "cgroup.subtree_control").write_text("memory pids\n")
+    group = ControlGroup(Place(tmp_path, tmp_path), "g", memory=1 << 24, processes=64)
+    assert group.forks_refused() == 0, "the kernel does not say"
+    (tmp_path / "g" / "pids.events").write_text("max 500\n")
+    (tmp_path / "g" / "pids.current").write_text("64\n")
+    assert group.forks_refused() == 500
+    (tmp_path / "g" / "pids.current").write_text("3\n")
+    assert group.forks_refused() == 0
