@@ -9,6 +9,7 @@ import sys
 from typing import TYPE_CHECKING
 
 import uvloop
+from harm import BOMB, CHURN, GLUTTON, SPIN
 from msgspec.structs import replace
 
 from factory_core.builds.journal import Completion
@@ -25,41 +26,6 @@ if TYPE_CHECKING:
     from factory_core.contracts.sandbox import SandboxJob, SandboxResult
 
 SECONDS = 20
-BOMB = """
-import os
-while True:
-    try:
-        if os.fork() == 0:
-            os.setsid()
-    except OSError:
-        pass
-"""
-CHURN = """
-import os
-while True:
-    for _ in range(8):
-        if os.fork() == 0:
-            os._exit(0)
-    for _ in range(8):
-        os.wait()
-"""
-GLUTTON = """
-while True:
-    held = []
-    try:
-        while len(held) < 128:
-            held.append(bytearray(b"x") * (16 << 20))
-    except MemoryError:
-        pass
-"""
-SPIN = """
-import os
-for _ in range(3):
-    if os.fork() == 0:
-        break
-while True:
-    pass
-"""
 SCRIPTS = {"bomb": BOMB, "churn": CHURN, "glutton": GLUTTON, "spin": SPIN}
 
 

@@ -34,7 +34,7 @@ _KNOWN = re.compile(
 def masked(value: Any) -> Any:
     """A decoded JSON value; what members of telling names hold is masked."""
     if isinstance(value, dict):
-        items: dict[str, Any] = value  # pyright: ignore[reportUnknownVariableType] - decoded JSON
+        items: dict[str, Any] = value  # pyright: ignore[reportUnknownVariableType] - members of decoded JSON have no known type
         return {name: MASK if _NAME.search(name) else masked(each) for name, each in items.items()}
     if isinstance(value, list):
         return [masked(each) for each in value]  # pyright: ignore[reportUnknownVariableType] - as above

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 from uuid import UUID
@@ -47,7 +48,7 @@ class File(NamedTuple):
     """How many are in it."""
 
 
-class Mover:
+class Mover(ABC):
     """Moves one kind of rows, a build at a time. Dying anywhere loses nothing: the next turn starts over.
 
     While rows are packed and stored nothing is held but the advisory lock: no table, no row, no snapshot. So the build may
@@ -76,17 +77,17 @@ class Mover:
         self._later: set[UUID] = set()
         """Builds with which the storage or the database failed: they are tried again when there are no others."""
 
+    @abstractmethod
     async def read(self, connection: Connection, found: Found) -> Sequence[Any]:
         """The rows, as they are now."""
-        raise NotImplementedError
 
+    @abstractmethod
     def pack(self, found: Found, rows: Sequence[Any]) -> bytes:
         """A file that gives these rows back, which was tried; in a thread. Raises RowsUnfit."""
-        raise NotImplementedError
 
+    @abstractmethod
     async def note(self, connection: Connection, found: Found, file: File) -> bool:
         """Delete the rows and note their file; false if the build has moved on meanwhile."""
-        raise NotImplementedError
 
     async def turn(self, *, most: int = MOST_BUILDS, rows: int = MOST_ROWS) -> int:
         """Move rows, one transaction a build, until there were ``most`` builds or ``rows`` rows; how many builds. 0 when
@@ -112,7 +113,7 @@ class Mover:
             _log.exception(f"a build cannot be {self.what}, so it is left as it is", build=str(self._build))
             self._unfit |= {self._build} if self._build else set()
             return 0
-        except Exception:
+        except Exception:  # whatever it is: noted and raised again
             self._later |= {self._build} if self._build else set()
             raise
 

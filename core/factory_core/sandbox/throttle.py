@@ -19,7 +19,7 @@ from pathlib import Path
 import structlog
 from msgspec import Struct
 
-from factory_core.sandbox.cgroups import SHARED, Place, find_place, processor_seconds
+from factory_core.sandbox.cgroups import SHARED, find_place, processor_seconds
 
 __all__ = ["Sight", "Throttle", "bounds", "look", "set_bound"]
 
@@ -101,14 +101,14 @@ def _waited(before: Sight, after: Sight, seconds: float) -> float:
     return found / seconds
 
 
-def look(place: Place) -> dict[str, Sight]:
-    """The groups of all organisations that have sandboxes on this host, whichever worker runs them."""
+def look(cpu: Path, account: Path) -> dict[str, Sight]:
+    """The groups of all organisations that have sandboxes on this host, whichever worker runs them. The folders are a
+    place's."""
     found: dict[str, Sight] = {}
-    for folder in place.cpu.glob(f"{SHARED}*") if place.cpu and place.account else ():
+    for folder in cpu.glob(f"{SHARED}*"):
         with contextlib.suppress(OSError, ValueError):  # it is ending
-            assert place.account  # noqa: S101 - as above
             found[folder.name] = Sight(
-                processor_seconds(place.account / folder.name),
+                processor_seconds(account / folder.name),
                 {thread: _waited_by(thread) for thread in islice(_threads(folder), LOOKED_AT)},
                 _weight(folder),
                 _bound(folder),
@@ -170,8 +170,9 @@ def _hold(folder: Path, sight: Sight, bound: float | None) -> None:
 class Throttle:
     """One worker process of a host does it for all; when it ends, the next one does."""
 
-    def __init__(self, place: Place) -> None:
-        self._place = place
+    def __init__(self, cpu: Path, account: Path) -> None:
+        self._cpu = cpu
+        self._account = account
         self._lock = -1
         self._seen: dict[str, Sight] = {}
         self._at = 0.0
@@ -179,11 +180,10 @@ class Throttle:
 
     def turn(self) -> None:
         """Look and act; nothing where another process does. Raises OSError."""
-        assert self._place.cpu  # noqa: S101 - see ``run``
-        if not self._mine(self._place.cpu):
+        if not self._mine():
             return
         before, then = self._seen, self._at
-        self._seen, self._at = look(self._place), time.monotonic()
+        self._seen, self._at = look(self._cpu, self._account), time.monotonic()
         seconds = max(self._at - then, 1e-3)
         self._most = max(taken(before, self._seen, seconds), self._most * FORGOTTEN)
         wanted = bounds(before, self._seen, seconds, self._most)
@@ -191,7 +191,7 @@ class Throttle:
             bound = wanted.get(name)
             bound = None if bound is None or bound >= (os.cpu_count() or 1) else bound
             if bound != sight.bound:
-                _hold(self._place.cpu / name, sight, bound)
+                _hold(self._cpu / name, sight, bound)
 
     def close(self) -> None:
         """Let another do it. Bounds stay until that one looks or the sandboxes have ended."""
@@ -199,10 +199,10 @@ class Throttle:
             os.close(self._lock)
             self._lock = -1
 
-    def _mine(self, folder: Path) -> bool:
+    def _mine(self) -> bool:
         if self._lock >= 0:
             return True
-        fd = os.open(folder, os.O_RDONLY | os.O_CLOEXEC)
+        fd = os.open(self._cpu, os.O_RDONLY | os.O_CLOEXEC)
         try:
             fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:  # another holds it, or the host has no such locks
@@ -217,7 +217,7 @@ class Throttle:
         place = await asyncio.to_thread(find_place)
         if place is None or place.cpu is None or place.account is None or not place.nested:
             return
-        throttle = cls(place)
+        throttle = cls(place.cpu, place.account)
         try:
             while True:
                 await asyncio.sleep(every)

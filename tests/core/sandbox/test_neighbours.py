@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import runpy
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -60,15 +61,7 @@ spin(start, end)
 os.write(2, str(refused).encode())
 """
 )
-BOMB = """
-import os
-while True:
-    try:
-        if os.fork() == 0:
-            os.setsid()
-    except OSError:
-        pass
-"""
+BOMB = runpy.run_path(str(Path(__file__).parents[2] / "load" / "harm.py"))["BOMB"]
 GLUTTON = (
     SPIN
     + """

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import runpy
 from collections.abc import AsyncGenerator, Callable, Iterator
 from pathlib import Path
 
@@ -21,15 +22,7 @@ from factory_core.sandbox import cgroups
 from factory_core.sandbox.bubblewrap import BubblewrapSandbox
 from factory_core.sandbox.throttle import LEAST, LOOSENED, Sight, Throttle, bounds, look, set_bound
 
-CHURN = """
-import os
-while True:
-    for _ in range(8):
-        if os.fork() == 0:
-            os._exit(0)
-    for _ in range(8):
-        os.wait()
-"""
+HARM = runpy.run_path(str(Path(__file__).parents[2] / "load" / "harm.py"))
 SPIN = "while True: pass"
 LIMITS = Limits(wall_seconds=600, cpu_seconds=600)
 FIRST_LOOKS = 3
@@ -139,8 +132,7 @@ def test_bounds_are_written_as_both_versions_of_control_groups_have_them(tmp_pat
     (files / "cpu.max").write_text("max 100000\n")
     (files / "cpu.stat").write_text("usage_usec 1500000\n")
     for folder in (old, new):
-        place = cgroups.Place(folder, folder, folder, folder)
-        (name, sight), *rest = look(place).items()
+        (name, sight), *rest = look(folder, folder).items()
         assert (sight.used, sight.weight, sight.bound, set(sight.waited), rest) == (
             1.5,
             3.0,
@@ -149,10 +141,9 @@ def test_bounds_are_written_as_both_versions_of_control_groups_have_them(tmp_pat
             [],
         )
         set_bound(folder / name, 0.75)
-        assert look(place)[name].bound == 0.75
+        assert look(folder, folder)[name].bound == 0.75
         set_bound(folder / name, None)
-        assert look(place)[name].bound is None
-    assert look(cgroups.Place(old, old)) == {}
+        assert look(folder, folder)[name].bound is None
 
 
 @pytest.fixture
@@ -210,10 +201,10 @@ async def crowded(
 async def test_processes_that_fork_all_the_time_leave_others_their_part(
     place: cgroups.Place, of: Callable[[str], tuple[HostShare, ...]], tmp_path: Path
 ) -> None:
-    throttle = Throttle(place)
+    throttle = Throttle(place.cpu, place.account)
     start: list[float] = []
     looks = 0
-    crowd = {of("churning"): CHURN, of("honest"): SPIN}
+    crowd = {of("churning"): HARM["CHURN"], of("honest"): SPIN}
     async with contextlib.aclosing(crowded(place, tmp_path, crowd)) as seen:
         async for used in seen:
             throttle.turn()
@@ -232,19 +223,19 @@ async def test_a_bound_holds_and_goes_with_the_last_of_the_others(
 ) -> None:
     alone = of("alone")
     group = cgroups.share_folder(place.cpu, alone[:1])
-    throttle, other = Throttle(place), Throttle(place)
+    throttle, other = Throttle(place.cpu, place.account), Throttle(place.cpu, place.account)
     throttle.turn()
     async with contextlib.aclosing(crowded(place, tmp_path, {alone: SPIN})) as seen:
         await anext(seen)
         set_bound(group, 0.25)
         other.turn()
-        assert look(place)[group.name].bound == 0.25, "another is at it"
+        assert look(place.cpu, place.account)[group.name].bound == 0.25, "another is at it"
         throttle.turn()
         throttle.turn()
-        assert look(place)[group.name].bound is None
+        assert look(place.cpu, place.account)[group.name].bound is None
         throttle.close()
         set_bound(group, 0.25)
         other.turn()
         other.turn()
-        assert look(place)[group.name].bound is None, "the next one does it"
+        assert look(place.cpu, place.account)[group.name].bound is None, "the next one does it"
     other.close()
