@@ -26,6 +26,8 @@ ONE_AT_A_TIME = 7_204_113
 MOST_BUILDS = 20
 MOST_ROWS = 20_000
 """After so many builds or rows a turn is over: the rest is the next one's."""
+PATIENCE = 600.0
+"""In seconds, for the storage to take a file and give it back."""
 _log = structlog.get_logger(__name__)
 
 
@@ -63,13 +65,20 @@ class Mover(ABC):
     """Where a test may kill the process: the file is stored; the rows are gone."""
 
     def __init__(
-        self, pool: Pool, storage: Storage, *, after_seconds: float, crash: CrashPoints | None = None
+        self,
+        pool: Pool,
+        storage: Storage,
+        *,
+        after_seconds: float,
+        crash: CrashPoints | None = None,
+        patience: float = PATIENCE,
     ) -> None:
         self.more = False
         """Whether the last turn ended at its bounds."""
         self._pool = pool
         self._storage = storage
         self._after = after_seconds
+        self._patience = patience
         self._crash = crash or CrashPoints()
         self._build: UUID | None = None
         self._unfit: set[UUID] = set()
@@ -148,8 +157,7 @@ class Mover(ABC):
     async def _move(self, connection: Connection, found: Found, rows: Sequence[Any]) -> None:
         # Beside the loop: the rows of a large build take a while, and a worker that waits for them does not beat.
         file = await asyncio.to_thread(self._file, found, rows)
-        await self._storage.put(file.key, file.content)
-        if await self._storage.get(file.key) != file.content:
+        if await self._store(file) != file.content:
             raise ArchiveDamaged(file.key, "it was read back and differs")
         self._crash.reach(self.points[0])
         done = await self.note(connection, found, file)
@@ -161,6 +169,12 @@ class Mover(ABC):
             digest=file.digest,
             done=done,
         )
+
+    async def _store(self, file: File) -> bytes:
+        """What is read back. Raises TimeoutError: a storage that hangs, as a mounted folder may, must not hold up upkeep."""
+        async with asyncio.timeout(self._patience):
+            await self._storage.put(file.key, file.content)
+            return await self._storage.get(file.key)
 
     def _file(self, found: Found, rows: Sequence[Any]) -> File:
         content = self.pack(found, rows)

@@ -40,6 +40,8 @@ class Reaction(Struct, frozen=True, kw_only=True):
 
     spawn: tuple[Spawn, ...] = ()
     halt: str = ""
+    risk: str = ""
+    """Why that must be so if there is no room for the tasks."""
 
 
 class _Failure(Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -67,7 +69,7 @@ def react(
     follow = _follow(known, assignment, record, closed, beside, fixed)
     # Whoever decides is told what an audit of all files finds; without one to ask, the build halts at once.
     if risk and "on_security_risk" in known.plan.behaviours and assignment.agent != AUDITOR:
-        return Reaction(spawn=(_audit(risk), *follow))
+        return Reaction(spawn=(_audit(risk), *follow), risk=risk)
     return Reaction(spawn=follow, halt=risk)
 
 

@@ -340,7 +340,9 @@ def _concluded(
     if record.failure and not (reaction.spawn or reaction.halt):
         return Completion(kind=CompletionKind.FAILED, reason=record.failure, result=record.to_json())
     tasks, edges = children_of(assignment, (*(() if record.failure else asked), *reaction.spawn))
-    return Completion(result=record.to_json(), tasks=tasks, edges=edges, halt=reaction.halt)
+    return Completion(
+        result=record.to_json(), tasks=tasks, edges=edges, halt=reaction.halt, risk=reaction.risk
+    )
 
 
 def _failed(reason: str) -> Completion:

@@ -32,6 +32,8 @@ __all__ = [
     "rows_of",
 ]
 
+LONGEST_REASON = 2000
+"""Of why a build waits for a person, in characters."""
 Key = tuple[UUID, str, int]
 """An attempt: build, task, fence."""
 
@@ -142,12 +144,15 @@ class Completion(Struct, frozen=True, kw_only=True):
     edges: tuple[NewEdge, ...] = ()
     halt: str = ""
     """Why the build must wait for a person's decision once this task is done."""
+    risk: str = ""
+    """Why it must wait if ``tasks``, which would look into it first, are refused."""
 
 
 class _Children(Struct, frozen=True, omit_defaults=True):
     tasks: tuple[NewTask, ...]
     edges: tuple[NewEdge, ...]
     halt: str = ""
+    risk: str = ""
 
 
 def as_json(value: Any) -> str:
@@ -174,9 +179,8 @@ class Report(Struct, frozen=True):
         done = completion.kind is CompletionKind.DONE
         verdict = done or completion.kind is CompletionKind.FAILED
         adds = done and (completion.tasks or completion.halt)
-        children = (
-            as_json(_Children(completion.tasks, completion.edges, completion.halt[:2000])) if adds else None
-        )
+        why = (completion.halt[:LONGEST_REASON], completion.risk[:LONGEST_REASON])
+        children = as_json(_Children(completion.tasks, completion.edges, *why)) if adds else None
         memo = completion.memo if done else None
         return cls(
             attempt.build,

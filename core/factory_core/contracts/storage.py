@@ -38,7 +38,7 @@ class Storage(Protocol):
         ...
 
     async def head(self, key: str) -> ObjectInfo | None:
-        """Size and time, or None."""
+        """Size and time, or None. What is there is as safe as ``put`` makes it, whoever put it."""
         ...
 
     async def delete(self, key: str) -> bool:

@@ -8,7 +8,7 @@ import os
 from pathlib import Path
 from uuid import uuid4
 
-__all__ = ["Upload", "make_folder", "write_file"]
+__all__ = ["Upload", "keep_name", "make_folder", "write_file"]
 
 
 class Upload:
@@ -32,11 +32,7 @@ class Upload:
         self._file.flush()
         os.fsync(self._file.fileno())
         self._unfinished.replace(self._path)
-        # Up to the root each time: another process may have made a folder just now, and not flushed it yet.
-        for folder in self._path.parents:
-            _flush(folder)
-            if folder == self._root:
-                break
+        keep_name(self._root, self._path)
 
     def end(self) -> None:
         """Close it, and remove it if it is unfinished."""
@@ -52,6 +48,15 @@ def write_file(root: Path, key: str, content: bytes) -> None:
         upload.finish()
     finally:
         upload.end()
+
+
+def keep_name(root: Path, path: Path) -> None:
+    """See that a file stays under its name. Up to the root each time: another process may have made a folder just now, and
+    not flushed it yet."""
+    for folder in path.parents:
+        _flush(folder)
+        if folder == root:
+            break
 
 
 def make_folder(folder: Path) -> Path:

@@ -13,7 +13,7 @@ from obstore.store import LocalStore, MemoryStore
 from factory_core.contracts.storage import ObjectInfo
 from factory_core.errors import ObjectMissing
 
-from .files import Upload, make_folder, write_file
+from .files import Upload, keep_name, make_folder, write_file
 from .keys import check_key
 
 __all__ = ["LocalStorage", "MemoryStorage"]
@@ -123,6 +123,14 @@ class LocalStorage(ObjectStorage):
             return size
         finally:
             await asyncio.to_thread(upload.end)
+
+    async def head(self, key: str) -> ObjectInfo | None:
+        """Size and time, or None."""
+        info = await super().head(key)
+        if info is not None:
+            # Another may have named it a moment ago, and whoever relies on it does not put it again.
+            await asyncio.to_thread(keep_name, self.folder, self.folder / key)
+        return info
 
 
 class MemoryStorage(ObjectStorage):

@@ -6,6 +6,7 @@ from collections import Counter
 from typing import Any
 
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from factory_core.builds.schemas import Completion, CompletionKind, NewEdge, NewTask
 from factory_core.contracts.plan import counts
@@ -47,7 +48,9 @@ def completions(draw: Any, parent: str) -> Completion:
         return Completion(kind=CompletionKind(kind), reason="why", delay=draw(st.sampled_from([0.0, 5.0])))
     if parent == "plan":
         return draw(children("", 1))
-    return draw(children(f"{parent}/", 0)) if draw(st.booleans()) else Completion(result={"n": 1})
+    done = draw(children(f"{parent}/", 0)) if draw(st.booleans()) else Completion(result={"n": 1})
+    halt, risk = draw(st.sampled_from([("", ""), ("", ""), ("", ""), ("", ""), ("found", ""), ("", "found")]))
+    return replace(done, halt=halt, risk=risk)
 
 
 class Task:
@@ -316,8 +319,11 @@ class Build:
             return task is not None and fence == task.accepted
         task.accepted = fence
         kind = task.kind_of(done)
-        if not self.stop and kind == "done" and done.tasks and not self.plant(name, done, now):
-            kind = "failed"
+        if not self.stop and kind == "done" and (done.tasks or done.halt):
+            planted = not done.tasks or self.plant(name, done, now)
+            kind = "done" if planted else "failed"
+            if done.halt or (done.risk and not planted):
+                self.halt(name)
         if self.stop:
             self.end(name, "cancelled")
         elif kind in ("done", "failed"):

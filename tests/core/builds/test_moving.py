@@ -73,6 +73,17 @@ async def test_a_storage_that_fails_for_one_build_holds_up_no_other(side: Side, 
     assert await side.moved() == builds
 
 
+async def test_a_storage_that_hangs_fails_as_one_that_breaks(side: Side, old: Any) -> None:
+    build = await side.ready()
+    old.wire.meanwhile = asyncio.Event().wait
+    with pytest.raises(TimeoutError):
+        await side.make(patience=0.01).turn()
+    assert await side.moved() == []
+    old.wire.meanwhile = None
+    assert await side.mover.turn() == 1, "the lock was given back"
+    assert await side.moved() == [build]
+
+
 async def test_tables_are_free_while_a_file_is_made_and_stored(side: Side, old: Any, pool: Any) -> None:
     looks: list[Any] = []
 

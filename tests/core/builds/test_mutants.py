@@ -112,6 +112,12 @@ CONTROL: dict[str, tuple[str, str, str]] = {
         "when fence > 0 then 'planning' else 'queued' end",
         "else 'running' end",
     ),
+    "what may not be looked into halts nothing": ("05", "?| array['risk', 'halt']", "?| array['halt']"),
+    "who may call nobody may not halt either": (
+        "04",
+        "p_build.max_depth and jsonb_array_length(p_tasks) > 0",
+        "p_build.max_depth",
+    ),
     "a stopped build is halted": (
         "08",
         "where id = p_build and open and not stop;",

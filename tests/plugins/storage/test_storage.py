@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from factory_core.errors import UnsafeKey
 from factory_core.testing.storage import StorageContract, chunks
+from factory_plugin_storage import files
 from factory_plugin_storage.health import DiskSpace
 from factory_plugin_storage.keys import check_key
 from factory_plugin_storage.service import LocalStorage, MemoryStorage
@@ -72,6 +73,16 @@ class TestLocalStorage(StorageContract):
             await storage.put(key, content if parts == 1 else chunks(*[content] * parts))
             assert disk.files == {storage.folder / key}
             assert disk.at_risk == set()
+
+    async def test_so_does_what_another_has_just_put(
+        self, storage: LocalStorage, disk: Disk, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        with monkeypatch.context() as cut:
+            cut.setattr(files, "keep_name", lambda root, path: None)  # as one who is at that point
+            await storage.put("a/b", b"1")
+        assert storage.folder / "a/b" in disk.at_risk
+        assert await storage.head("a/b") is not None
+        assert disk.at_risk == set()
 
     async def test_so_it_does_in_a_folder_that_another_is_just_making(
         self, storage: LocalStorage, disk: Disk

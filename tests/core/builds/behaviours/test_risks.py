@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from factory_core.contracts.agent import Finding, FindingLevel, GateResult, Outcome, Work
+from factory_core.contracts.agent import Finding, FindingLevel, GateResult, Outcome, Spawn, Work
 from factory_core.contracts.template import WorkSpec
 
 pytestmark = pytest.mark.anyio
@@ -86,6 +86,31 @@ async def test_where_no_agent_is_left_for_an_audit_the_build_halts_at_once(build
     ended = await build(HALT, works=RISKY, cap=6, validator=risky, auditor=risky)
     assert (ended.state, ended.added) == ("halted", {})
     assert (await desk.journal.build(desk.org, ended.build)).reason == "security: 1 high"
+
+
+@pytest.mark.parametrize("more", ["", ", on_failure: spawn_debugger_and_recover"])
+async def test_where_an_agent_asks_for_more_than_there_is_room_for_the_build_halts_all_the_same(
+    build: Any, desk: Any, more: str
+) -> None:
+    def greedy(work: Work, code: bytes) -> Outcome:
+        crowd = tuple(Spawn(behaviour="help", n=n, agent="tester", title="Help") for n in range(1, 70))
+        return msgspec.structs.replace(
+            risky(work, code), spawn=crowd if work.params.get("gate") == "security" else ()
+        )
+
+    ended = await build(
+        HALT + more,
+        works=RISKY,
+        validator=greedy,
+        auditor=risky,
+        tester=risky,
+        debugger=lambda w, c: Outcome(),
+    )
+    assert (ended.state, ended.added) == ("halted", {})
+    assert (await desk.journal.build(desk.org, ended.build)).reason == "security: 1 high"
+    assert await desk.journal.control.decide(desk.org, ended.build, approve=True, by="Ann")
+    assert (await ended.go_on()).state == "failed"
+    assert "would pass the cap of 60" in ended.tasks["gate-lint"].reason
 
 
 UNSAFE = GateResult(name="security", passed=False, figure="1 high")

@@ -73,7 +73,7 @@ begin
     if p_build.agents + v_agents > p_build.max_agents then
         return format('%s more agents would pass the cap of %s', v_agents, p_build.max_agents);
     end if;
-    if p_depth > p_build.max_depth then
+    if p_depth > p_build.max_depth and jsonb_array_length(p_tasks) > 0 then
         return format('tasks may be nested %s deep', p_build.max_depth);
     end if;
     select y.id into v_bad from (select x ->> 'id' as id from jsonb_array_elements(p_tasks) x) y group by y.id

@@ -40,6 +40,10 @@ begin
             else
                 p_kind[v_o] := 'failed';
                 p_reason[v_o] := v_refusal;
+                if p_children[v_o]::jsonb ?| array['risk', 'halt'] then
+                    perform journal.halt(p_build[v_o], p_task[v_o], coalesce(p_children[v_o]::jsonb ->> 'risk',
+                        p_children[v_o]::jsonb ->> 'halt'), p_now);
+                end if;
             end if;
         end loop;
     end if;
