@@ -11,6 +11,7 @@ import asyncio
 import hashlib
 import math
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import takewhile
 from typing import Literal
 
 import msgspec
@@ -26,7 +27,7 @@ from .ran import Ran
 from .reach import reaches
 from .trials import SECRET
 
-__all__ = ["MOST_MUTANTS", "MOST_TEST_FILES", "check_mutants", "nearest_tests"]
+__all__ = ["MOST_MUTANTS", "MOST_TEST_FILES", "check_mutants", "known_fate", "nearest_tests"]
 
 GATE = "mutants"
 MOST_MUTANTS = 40
@@ -71,12 +72,9 @@ class _Trial(Struct, frozen=True, kw_only=True):
     last_key: str
 
     def known(self, facts: Mapping[str, Fate]) -> tuple[Fate | None, int]:
-        """The fate, when the facts tell it, and how many of the files are known to miss the bug."""
-        for number, test in enumerate(self.nearest):
-            fate = facts.get(self.keys.get(test, ""))
-            if fate != "survived":
-                return fate, number
-        return facts.get(self.last_key), len(self.nearest)
+        """What the facts tell of it, as ``known_fate`` does."""
+        fates = [facts.get(self.keys.get(test, "")) for test in self.nearest]
+        return known_fate(fates, facts.get(self.last_key))
 
 
 async def check_mutants(work: Work, tools: Tools) -> Outcome:
@@ -236,17 +234,26 @@ def _judge(mutants: tuple[Mutant, ...], fates: list[Fate]) -> Outcome:
     return Outcome(gates=(gate,), findings=findings)
 
 
+def known_fate(nearest: Sequence[Fate | None], last: Fate | None) -> tuple[Fate | None, int]:
+    """The fate, where it follows from what is known of the tests asked first and last, and how many of the first, in order,
+    are known to miss the bug. One that notices it is enough, whatever those before it would say."""
+    if "killed" in nearest:
+        return "killed", 0
+    missed = len([*takewhile(lambda fate: fate == "survived", nearest)])
+    return last if missed == len(nearest) else None, missed
+
+
 def nearest_tests(path: str, tests: frozenset[str], sources: Mapping[str, str]) -> list[str]:
-    """The contract test of the same name; for what handlers share, some of the tests whose handlers import it, spread
-    evenly: a fault in what all share shows in each of them, and a project may have hundreds."""
+    """The contract test of the same name; for what handlers share, some of the tests whose handlers import it: a fault in
+    what all share shows in each of them, and a project may have hundreds. They are drawn by their names, so that one more
+    handler changes one of them at most, and what the others said remains known."""
     mine = _contract_of(path)
     if mine in tests:
         return [mine]
     module = path.removesuffix(".py").replace("/", ".")
     users = {_contract_of(user) for user, source in sources.items() if f"from {module} import" in source}
-    near = sorted(users & tests) or sorted(tests)
-    step = max(1, math.ceil(len(near) / MOST_TEST_FILES))
-    return near[::step] or ["tests"]
+    near = sorted(users & tests or tests, key=lambda test: hashlib.sha256(f"{path} {test}".encode()).digest())
+    return near[:MOST_TEST_FILES] or ["tests"]
 
 
 def _contract_of(path: str) -> str:

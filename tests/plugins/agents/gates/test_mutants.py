@@ -8,6 +8,8 @@ from pathlib import Path
 
 import msgspec
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from factory_core.contracts.agent import Outcome
 from factory_plugin_agents.gates import mutants
@@ -96,9 +98,39 @@ def test_what_handlers_share_is_judged_by_those_that_import_it():
     tests = frozenset(f"tests/contract/test_e{n:02}.py" for n in range(40))
     assert mutants.nearest_tests("app/routes/e03.py", tests, handlers) == ["tests/contract/test_e03.py"]
     assert mutants.nearest_tests("app/states.py", tests, handlers) == ["tests/contract/test_e07.py"]
-    spread = mutants.nearest_tests("app/rows.py", tests, handlers)
-    assert len(spread) <= mutants.MOST_TEST_FILES
-    assert {"tests/contract/test_e00.py"} < set(spread) <= tests
+    some = mutants.nearest_tests("app/rows.py", tests, handlers)
+    assert len(set(some)) == mutants.MOST_TEST_FILES
+    assert set(some) < tests - {"tests/contract/test_e07.py"}
+
+
+@pytest.mark.parametrize("many", [3, 8, 24, 40])
+def test_one_more_handler_asks_one_other_test_at_most(many):
+    def drawn(count: int) -> list[str]:
+        handlers = {f"app/routes/e{n:02}.py": "from app.rows import find\n" for n in range(count)}
+        tests = frozenset(f"tests/contract/test_e{n:02}.py" for n in range(count))
+        return mutants.nearest_tests("app/rows.py", tests, handlers)
+
+    before, after = drawn(many), drawn(many + 1)
+    assert len({*after} - {*before}) <= 1
+    kept = [test for test in after if test in before]
+    assert kept == [test for test in before if test in after], "in the order they had"
+
+
+VERDICTS = st.tuples(st.sampled_from(["killed", "survived"]), st.booleans())
+
+
+@given(nearest=st.lists(VERDICTS, max_size=6), last=VERDICTS)
+def test_a_fate_that_is_known_is_the_one_that_asking_all_would_give(nearest, last):
+    asked = [verdict for verdict, _ in nearest]
+    fate, missed = mutants.known_fate(
+        [verdict if known else None for verdict, known in nearest], last[0] if last[1] else None
+    )
+    assert asked[:missed] == ["survived"] * missed
+    assert all(known for _, known in nearest[:missed])
+    enough = ("killed", True) in nearest or ([known for _, known in [*nearest, last]].count(False) == 0)
+    assert (fate is not None) == enough
+    if fate is not None:
+        assert fate == ("killed" if "killed" in asked else last[0])
 
 
 def test_only_tests_that_ran_the_statement_are_asked_and_the_verdicts_are_those_of_all(check, project):
