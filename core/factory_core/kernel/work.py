@@ -26,6 +26,7 @@ from factory_core.kernel.office import installed_templates
 from factory_core.kernel.queue import open_queue
 from factory_core.kernel.upkeep import Upkeep
 from factory_core.kernel.version import VERSION
+from factory_core.kernel.watchdog import watch_loop
 from factory_core.kernel.worker import WorkerOrder, run_worker
 from factory_core.planning import StudioPlanner
 from factory_core.sandbox import choose_sandbox, prepare
@@ -117,6 +118,7 @@ async def work(studio: Studio) -> None:
             ),
             asyncio.create_task(HostUse(journal).run()),
             asyncio.create_task(Throttle.run()),
+            asyncio.create_task(watch_loop()),
         ]
         try:
             await run_worker(order, BuildRunner(journal, blobs, workshop, crash), studio.jobs(), crash=crash)

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import fcntl
 import os
 import signal
+import subprocess
 import tempfile
 import time
 from asyncio import StreamReader, Task
-from asyncio.subprocess import PIPE, Process
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,7 @@ from factory_core.sandbox.cgroups import ControlGroup, make_group
 from factory_core.sandbox.harvest import read_report, unpack
 from factory_core.sandbox.inside.carrier import GO, STARTED
 from factory_core.sandbox.ledger import LEDGER
+from factory_core.sandbox.programs import ended, start_program
 from factory_core.sandbox.seccomp import deny_filter
 
 __all__ = ["contain"]
@@ -31,6 +33,7 @@ CHUNK = 1 << 16
 INDEX_BYTES = 16 << 20
 """What a report may hold besides the contents of the files."""
 REMOVALS_TRIED, REMOVAL_PAUSE = 100, 0.01
+SEALS = fcntl.F_SEAL_WRITE | fcntl.F_SEAL_GROW | fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_SEAL
 LOOK_SECONDS = 0.05
 """How often we look whether a sandbox has more processes than it may, or keeps asking for more."""
 ADVICE = (
@@ -66,7 +69,7 @@ class _Container:
         self.killed = ""
         self.stdout, self.stderr, self.dropped = bytearray(), bytearray(), 0
         self.started = time.monotonic()
-        self.process: Process | None = None
+        self.process: subprocess.Popen[bytes] | None = None
         self.first = -1
         """A pidfd of the first process inside: when that one has ended, all have."""
         self.gone: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -80,6 +83,8 @@ class _Container:
         with contextlib.ExitStack() as theirs:
             info, info_inside = _pipe(theirs)
             report, report_inside = _pipe(theirs)
+            stdout, stdout_inside = _pipe(theirs)
+            stderr, stderr_inside = _pipe(theirs)
             gate_inside, gate = os.pipe()
             inherited = (
                 info_inside,
@@ -88,33 +93,26 @@ class _Container:
                 report_inside,
                 _in_memory(deny_filter()),
             )
-            for fd in inherited[1:3] + inherited[4:]:
+            stdin = _in_memory(self.job.stdin)
+            for fd in (*inherited[1:3], *inherited[4:], stdin):
                 theirs.callback(os.close, fd)
             let_go = self.ours.enter_context(os.fdopen(gate, "wb", buffering=0))
-            info_reader = await self._reader(info)
-            report_reader = await self._reader(report)
+            said = [await self._reader(fd) for fd in (info, stdout, stderr, report)]
             fds = Descriptors(*inherited)
-            self.process = await asyncio.create_subprocess_exec(
-                str(bubblewrap),
-                *bubblewrap_arguments(self.job, fds),
-                stdin=PIPE,
-                stdout=PIPE,
-                stderr=PIPE,
-                pass_fds=inherited,
-                env={},  # the sandbox can read its parent's
-                cwd="/",
-                start_new_session=True,  # a Ctrl-C in the terminal is for the studio, which then cancels
+            self.process = start_program(
+                (str(bubblewrap), *bubblewrap_arguments(self.job, fds)),
+                stdin=stdin,
+                stdout=stdout_inside,
+                stderr=stderr_inside,
+                lent=inherited,
+                environment={},  # the sandbox can read its parent's
+                folder="/",
+                session=True,  # a Ctrl-C in the terminal is for the studio, which then cancels
             )
-        assert self.process.stdout  # noqa: S101 - it was started with pipes
-        assert self.process.stderr  # noqa: S101
-        work = (
-            self._drain(self.process.stdout, self.stdout),
-            self._drain(self.process.stderr, self.stderr),
-            self._take(report_reader),
-            self._feed(),
-        )
+        information, output, errors, left = said
+        work = (self._drain(output, self.stdout), self._drain(errors, self.stderr), self._take(left))
         self.tasks = [asyncio.create_task(part) for part in work]
-        pid = _first_pid(await info_reader.read())
+        pid = _first_pid(await information.read())
         if pid is None:
             raise SandboxUnavailable(await self._complaint())
         self._hold(pid)
@@ -155,7 +153,7 @@ class _Container:
             self.kill("cancelled")
             await self.gone
         if self.process:
-            await self.process.wait()
+            await ended(self.process)
         await asyncio.gather(*self.tasks, return_exceptions=True)  # what they read from has closed
         if self.group:
             LEDGER.leave(self.group)
@@ -226,16 +224,6 @@ class _Container:
             else:
                 self.report.write(chunk)
 
-    async def _feed(self) -> None:
-        assert self.process  # noqa: S101 - it was started with a pipe
-        assert self.process.stdin  # noqa: S101
-        with contextlib.suppress(ConnectionError):
-            self.process.stdin.write(self.job.stdin)
-            await self.process.stdin.drain()
-        with contextlib.suppress(ConnectionError):
-            self.process.stdin.close()
-            await self.process.stdin.wait_closed()
-
     async def _bring_back(self) -> int:
         """Unpack the report and give the command's exit code."""
         self.report.seek(0)
@@ -288,8 +276,10 @@ def _first_pid(information: bytes) -> int | None:
 
 
 def _in_memory(content: bytes) -> int:
-    """A file descriptor that reads as ``content``."""
-    fd = os.memfd_create("seccomp")
-    os.write(fd, content)
+    """A file descriptor that reads as ``content``, and that nobody can change."""
+    fd = os.memfd_create("content", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
+    with os.fdopen(os.dup(fd), "wb") as file:
+        file.write(content)
     os.lseek(fd, 0, os.SEEK_SET)
+    fcntl.fcntl(fd, fcntl.F_ADD_SEALS, SEALS)
     return fd

@@ -15,6 +15,7 @@ import msgspec
 from factory_core.contracts.sandbox import Limits, ProbeRow, SandboxJob, SandboxResult
 from factory_core.sandbox.arguments import interpreter, interpreter_folder
 from factory_core.sandbox.inside import canaries
+from factory_core.sandbox.programs import ended, start_program
 
 __all__ = ["bait_the_host", "canary_order", "find_processes", "probe_fully", "probe_quickly", "read_rows"]
 
@@ -81,8 +82,8 @@ async def bait_the_host() -> AsyncGenerator[dict[str, Any]]:
             stack.callback(listener.close)
         transport, _ = await asyncio.get_running_loop().create_datagram_endpoint(_Echo, ("127.0.0.1", 0))
         stack.callback(transport.close)
-        process = await asyncio.create_subprocess_exec("/bin/sleep", BAIT_SECONDS, env={"CANARY": token})
-        stack.push_async_callback(process.wait)
+        process = start_program(("/bin/sleep", BAIT_SECONDS), environment={"CANARY": token})
+        stack.push_async_callback(ended, process)
         stack.callback(process.kill)
         yield {
             "token": token,

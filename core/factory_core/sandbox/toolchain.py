@@ -13,7 +13,9 @@ import hashlib
 import os
 import platform
 import shutil
+import subprocess
 import sys
+import tempfile
 from collections.abc import AsyncGenerator, Callable, Mapping
 from pathlib import Path
 
@@ -21,6 +23,7 @@ from msgspec import Struct
 
 from factory_core.errors import EnvironmentUnfit
 from factory_core.sandbox.arguments import interpreter
+from factory_core.sandbox.programs import ended, start_program
 from factory_core.settings import child_environment, read_sources
 
 __all__ = ["INSIDE", "Toolchain", "ToolchainMissing", "list_toolchains", "prepare"]
@@ -151,24 +154,20 @@ async def _fetch(lock: Path, path: Path, environment: dict[str, str]) -> None:
 async def _run(
     program: str, step: tuple[str, ...], folder: Path, environment: dict[str, str], lock: Path
 ) -> None:
-    process = await asyncio.create_subprocess_exec(
-        program,
-        *step,
-        cwd=folder,
-        env=environment,
-        stdin=asyncio.subprocess.DEVNULL,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.STDOUT,
-    )
-    try:
-        said, _ = await process.communicate()
-    finally:
-        if process.returncode is None:
+    with tempfile.TemporaryFile() as said:
+        process = start_program(
+            (program, *step), folder=folder, environment=environment, stdout=said, stderr=subprocess.STDOUT
+        )
+        try:
+            code = await ended(process)
+        except BaseException:
             process.kill()
-            await process.wait()
-    if process.returncode:
-        lines = said.decode(errors="replace").strip().splitlines()
-        raise ToolchainMissing(lock.name, "\n".join(lines[-LINES_SHOWN:]))
+            process.wait()
+            raise
+        if code:
+            said.seek(0)
+            lines = said.read().decode(errors="replace").strip().splitlines()
+            raise ToolchainMissing(lock.name, "\n".join(lines[-LINES_SHOWN:]))
 
 
 @contextlib.asynccontextmanager

@@ -73,7 +73,7 @@ class _Trial(Struct, frozen=True, kw_only=True):
 
     def known(self, facts: Mapping[str, Fate]) -> tuple[Fate | None, int]:
         """What the facts tell of it, as ``known_fate`` does."""
-        fates = [facts.get(self.keys.get(test, "")) for test in self.nearest]
+        fates: list[Fate | None] = [facts.get(self.keys.get(test, "")) for test in self.nearest]
         return known_fate(fates, facts.get(self.last_key))
 
 
