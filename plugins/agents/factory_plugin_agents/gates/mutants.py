@@ -12,7 +12,7 @@ import hashlib
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import takewhile
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import msgspec
 from msgspec import Struct
@@ -71,10 +71,21 @@ class _Trial(Struct, frozen=True, kw_only=True):
     stories: _Group
     last_key: str
 
-    def known(self, facts: Mapping[str, Fate]) -> tuple[Fate | None, int]:
-        """What the facts tell of it, as ``known_fate`` does."""
-        fates: list[Fate | None] = [facts.get(self.keys.get(test, "")) for test in self.nearest]
-        return known_fate(fates, facts.get(self.last_key))
+    def known(self, facts: Mapping[str, Fate]) -> tuple[Fate | None, list[str]]:
+        """The fate, where the facts tell it, and else which of the files asked first are still to be asked, in order. From
+        the first on that was not seen to be green without a bug, nothing counts as known: asked, it may prove nothing."""
+        green = [*takewhile(self.keys.__contains__, self.nearest)]
+        fates: dict[str, Fate | None] = dict.fromkeys(self.nearest)
+        fates.update((test, facts.get(self.keys[test])) for test in green)
+        fate, unknown = known_fate([*fates.values()], facts.get(self.last_key))
+        return fate, [[*fates][number] for number in unknown]
+
+
+class _Asked(NamedTuple):
+    """A bug to be tried, and the files that are asked about it first."""
+
+    trial: _Trial
+    first: list[str]
 
 
 async def check_mutants(work: Work, tools: Tools) -> Outcome:
@@ -93,7 +104,7 @@ async def check_mutants(work: Work, tools: Tools) -> Outcome:
     unknown = [number for number, (fate, _) in enumerate(known) if fate is None]
     fates: list[Fate] = [fate or "broken" for fate, _ in known]
     if unknown:
-        missing = [(trials[number], known[number][1]) for number in unknown]
+        missing = [_Asked(trials[number], known[number][1]) for number in unknown]
         result, answer = await _run(work, tools, missing)
         if answer is None or (answer.clean and len(answer.fates) != len(unknown)):
             return failed(GATE, result, LIMIT)
@@ -124,7 +135,11 @@ async def _trials(
     trials: list[_Trial] = []
     for mutant in mutants:
         known = {} if _runs_at_import(mutant, imported) else ran
-        near = nearest_tests(mutant.path, tests, sources)
+        # What reaches little is quick, and remains known when other parts change.
+        near = sorted(
+            nearest_tests(mutant.path, tests, sources),
+            key=lambda test: len(reach[test].files) if test in reach else math.inf,
+        )
         within = {
             test: reach[test].digest for test in alone & reach.keys() if mutant.path in reach[test].files
         }
@@ -169,18 +184,16 @@ def _stories(mutant: Mutant, ran: Mapping[str, Ran]) -> _Group:
     )
 
 
-async def _run(
-    work: Work, tools: Tools, missing: Sequence[tuple[_Trial, int]]
-) -> tuple[SandboxResult, _Answer | None]:
+async def _run(work: Work, tools: Tools, missing: Sequence[_Asked]) -> tuple[SandboxResult, _Answer | None]:
     order = {
         "mutants": [
             {
                 "path": trial.mutant.path,
                 "source": trial.mutant.source,
-                "nearest": list(trial.nearest.values())[passed_over:],
+                "nearest": [trial.nearest[test] for test in first],
                 "stories": trial.stories,
             }
-            for trial, passed_over in missing
+            for trial, first in missing
         ]
     }
     result, _ = await tools.run(
@@ -197,13 +210,12 @@ async def _run(
     return result, decoded(result.stdout, _Answer)
 
 
-def _learnt(missing: Sequence[tuple[_Trial, int]], answer: _Answer) -> Iterator[tuple[str, Fate]]:
+def _learnt(missing: Sequence[_Asked], answer: _Answer) -> Iterator[tuple[str, Fate]]:
     """What was seen of single tests, and of those asked last. A run that was ended from outside proves nothing for other
     builds."""
-    for (trial, passed_over), nearest, last in zip(missing, answer.nearest, answer.fates, strict=True):
-        asked = list(trial.nearest)[passed_over:]
-        seen = [*zip(map(trial.keys.get, asked), nearest, strict=False)]
-        if nearest == ["survived"] * len(asked):
+    for (trial, first), nearest, last in zip(missing, answer.nearest, answer.fates, strict=True):
+        seen = [*zip(map(trial.keys.get, first), nearest, strict=False)]
+        if nearest == ["survived"] * len(first):
             seen.append((trial.last_key, last))
         for key, fate in seen:
             if key and fate in ("killed", "survived"):
@@ -234,19 +246,19 @@ def _judge(mutants: tuple[Mutant, ...], fates: list[Fate]) -> Outcome:
     return Outcome(gates=(gate,), findings=findings)
 
 
-def known_fate(nearest: Sequence[Fate | None], last: Fate | None) -> tuple[Fate | None, int]:
-    """The fate, where it follows from what is known of the tests asked first and last, and how many of the first, in order,
-    are known to miss the bug. One that notices it is enough, whatever those before it would say."""
+def known_fate(nearest: Sequence[Fate | None], last: Fate | None) -> tuple[Fate | None, list[int]]:
+    """The fate, where it follows from what is known of the tests asked first and last; else which of the first are still to
+    be asked. One that notices the bug is enough, whatever the others would say."""
     if "killed" in nearest:
-        return "killed", 0
-    missed = len([*takewhile(lambda fate: fate == "survived", nearest)])
-    return last if missed == len(nearest) else None, missed
+        return "killed", []
+    unknown = [number for number, fate in enumerate(nearest) if fate != "survived"]
+    return (None, unknown) if unknown else (last, [])
 
 
 def nearest_tests(path: str, tests: frozenset[str], sources: Mapping[str, str]) -> list[str]:
     """The contract test of the same name; for what handlers share, some of the tests whose handlers import it: a fault in
     what all share shows in each of them, and a project may have hundreds. They are drawn by their names, so that one more
-    handler changes one of them at most, and what the others said remains known."""
+    handler that imports it changes one of them at most, and what the others said remains known."""
     mine = _contract_of(path)
     if mine in tests:
         return [mine]

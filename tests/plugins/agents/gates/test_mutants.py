@@ -121,16 +121,16 @@ VERDICTS = st.tuples(st.sampled_from(["killed", "survived"]), st.booleans())
 
 @given(nearest=st.lists(VERDICTS, max_size=6), last=VERDICTS)
 def test_a_fate_that_is_known_is_the_one_that_asking_all_would_give(nearest, last):
-    asked = [verdict for verdict, _ in nearest]
-    fate, missed = mutants.known_fate(
+    fate, unknown = mutants.known_fate(
         [verdict if known else None for verdict, known in nearest], last[0] if last[1] else None
     )
-    assert asked[:missed] == ["survived"] * missed
-    assert all(known for _, known in nearest[:missed])
-    enough = ("killed", True) in nearest or ([known for _, known in [*nearest, last]].count(False) == 0)
-    assert (fate is not None) == enough
-    if fate is not None:
-        assert fate == ("killed" if "killed" in asked else last[0])
+    if fate is None:  # ask those that are left, in order, and then the last
+        said = [nearest[number][0] for number in unknown]
+        assert not any(nearest[number][1] for number in unknown), "none twice"
+        fate = "killed" if "killed" in said else last[0]
+    else:
+        assert unknown == []
+    assert fate == ("killed" if "killed" in [verdict for verdict, _ in nearest] else last[0])
 
 
 def test_only_tests_that_ran_the_statement_are_asked_and_the_verdicts_are_those_of_all(check, project):

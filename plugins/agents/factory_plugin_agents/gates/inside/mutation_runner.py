@@ -90,6 +90,11 @@ def main(order: dict[str, Any]) -> dict[str, Any]:
     }
 
 
+def fate_of(code: int) -> str:
+    """Of a bug, by how pytest ended."""
+    return FATES.get(code, KILLED if code < 0 else BROKEN)
+
+
 class Group(TypedDict):
     """Tests to run together: what pytest is told, and the only ones of that to run, in order, when not all."""
 
@@ -112,12 +117,13 @@ class Run:
     @property
     def fates(self) -> list[str]:
         """How the bug fared with each group that ran. A crash of the interpreter is noticed, too."""
-        return [FATES.get(code, KILLED if code < 0 else BROKEN) for code in self.codes]
+        return [fate_of(code) for code in self.codes]
 
     @property
     def fate(self) -> str:
-        """How it fared in the end."""
-        return self.fates[-1] if self.codes else BROKEN
+        """How it fared in the end: what broke counts only where nothing noticed the bug."""
+        last = self.fates[-1] if self.codes else BROKEN
+        return BROKEN if last == SURVIVED and BROKEN in self.fates else last
 
     @property
     def last(self) -> Group:
@@ -210,7 +216,7 @@ def start(run: Run, tells: int, importers: dict[str, set[str]]) -> int:
         for group in run.groups:
             code, first_red = run_group(group)
             codes.append(code)
-            if FATES.get(code) != SURVIVED:
+            if fate_of(code) not in (SURVIVED, BROKEN):
                 break
         os.write(tells, json.dumps({"codes": codes, "first_red": first_red}).encode())
     finally:
