@@ -213,5 +213,8 @@ class Agent(Protocol):
     """Part of the memo key: change it when the outcome for equal work changes."""
 
     async def run(self, work: Work, tools: Tools) -> Outcome:
-        """Do the task. An exception is a crash (retried); ``Outcome.failure`` is a verdict (not retried)."""
+        """Do the task. An exception is a crash (retried); ``Outcome.failure`` is a verdict (not retried).
+
+        It runs in the worker's event loop, which all tasks share: what takes long belongs into ``tools.run`` or a thread. A
+        worker whose loop stands still for a minute is ended."""
         ...

@@ -11,8 +11,9 @@ import subprocess
 import tempfile
 import time
 from asyncio import StreamReader, Task
+from collections.abc import Coroutine
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import msgspec
 
@@ -45,16 +46,12 @@ ADVICE = (
 async def contain(bubblewrap: Path, job: SandboxJob) -> SandboxResult:
     """Run the job and return when every process of it is gone. Raises SandboxUnavailable when it could not start."""
     container = _Container(job)
-    starting = asyncio.create_task(container.start(bubblewrap))
     try:
-        await asyncio.shield(starting)
-        return await container.follow()
-    except asyncio.CancelledError:
         # A start is not left halfway: only a sandbox whose first process is known can be ended for certain.
-        await asyncio.gather(starting, return_exceptions=True)
-        raise
+        await _to_the_end(container.start(bubblewrap))
+        return await container.follow()
     finally:
-        await container.close()
+        await _to_the_end(container.close())
 
 
 class _Information(msgspec.Struct):
@@ -75,29 +72,25 @@ class _Container:
         self.gone: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self.group: ControlGroup | None = None
         self.tasks: list[Task[Any]] = []
+        self.gate: IO[bytes] | None = None
+        """Where it is let go; closed before that, what has started ends."""
         self.ours = contextlib.ExitStack()
         self.report = self.ours.enter_context(tempfile.TemporaryFile())  # noqa: SIM115 - closed with the rest
 
     async def start(self, bubblewrap: Path) -> None:
         """Start bubblewrap, bound its first process while that one waits, then let it go."""
         with contextlib.ExitStack() as theirs:
-            info, info_inside = _pipe(theirs)
-            report, report_inside = _pipe(theirs)
-            stdout, stdout_inside = _pipe(theirs)
-            stderr, stderr_inside = _pipe(theirs)
+            information, info_inside = await self._pipe(theirs)
+            left, report_inside = await self._pipe(theirs)
+            output, stdout_inside = await self._pipe(theirs)
+            errors, stderr_inside = await self._pipe(theirs)
             gate_inside, gate = os.pipe()
-            inherited = (
-                info_inside,
-                gate_inside,
-                os.dup(gate_inside),
-                report_inside,
-                _in_memory(deny_filter()),
-            )
-            stdin = _in_memory(self.job.stdin)
-            for fd in (*inherited[1:3], *inherited[4:], stdin):
-                theirs.callback(os.close, fd)
-            let_go = self.ours.enter_context(os.fdopen(gate, "wb", buffering=0))
-            said = [await self._reader(fd) for fd in (info, stdout, stderr, report)]
+            self.gate = self.ours.enter_context(os.fdopen(gate, "wb", buffering=0))
+            theirs.callback(os.close, gate_inside)
+            gate_again = os.dup(gate_inside)
+            theirs.callback(os.close, gate_again)
+            stdin, refused = _in_memory(self.job.stdin, theirs), _in_memory(deny_filter(), theirs)
+            inherited = (info_inside, gate_inside, gate_again, report_inside, refused)
             fds = Descriptors(*inherited)
             self.process = start_program(
                 (str(bubblewrap), *bubblewrap_arguments(self.job, fds)),
@@ -109,7 +102,6 @@ class _Container:
                 folder="/",
                 session=True,  # a Ctrl-C in the terminal is for the studio, which then cancels
             )
-        information, output, errors, left = said
         work = (self._drain(output, self.stdout), self._drain(errors, self.stderr), self._take(left))
         self.tasks = [asyncio.create_task(part) for part in work]
         pid = _first_pid(await information.read())
@@ -117,7 +109,7 @@ class _Container:
             raise SandboxUnavailable(await self._complaint())
         self._hold(pid)
         self._bound(pid)
-        let_go.write(GO * 2)
+        self.gate.write(GO * 2)
 
     async def follow(self) -> SandboxResult:
         """Wait for the end, and see that it comes."""
@@ -149,6 +141,8 @@ class _Container:
 
     async def close(self) -> None:
         """Leave nothing: no process, no control group, no open file."""
+        if self.gate:
+            self.gate.close()
         if self.first >= 0 and not self.gone.done():
             self.kill("cancelled")
             await self.gone
@@ -243,13 +237,35 @@ class _Container:
         said = self.stderr.decode(errors="replace").strip() or "it ended without a word"
         return f"Bubblewrap made no sandbox: {said}. {ADVICE}"
 
-    async def _reader(self, fd: int) -> StreamReader:
+    async def _pipe(self, theirs: contextlib.ExitStack) -> tuple[StreamReader, int]:
+        """A reader, and the end to write to, which belongs to the stack."""
+        ours, inside = os.pipe()
+        theirs.callback(os.close, inside)
+        file = os.fdopen(ours, "rb", buffering=0)
         reader = StreamReader()
-        transport, _ = await asyncio.get_running_loop().connect_read_pipe(
-            lambda: asyncio.StreamReaderProtocol(reader), os.fdopen(fd, "rb", buffering=0)
-        )
+        try:
+            transport, _ = await asyncio.get_running_loop().connect_read_pipe(
+                lambda: asyncio.StreamReaderProtocol(reader), file
+            )
+        except BaseException:
+            file.close()
+            raise
         self.ours.callback(transport.close)
-        return reader
+        return reader, inside
+
+
+async def _to_the_end(work: Coroutine[Any, Any, None]) -> None:
+    """Also when cancelled, however often; then that is raised once it is done."""
+    task = asyncio.ensure_future(work)
+    cancelled: asyncio.CancelledError | None = None
+    while not task.done():
+        try:
+            await asyncio.wait((task,))
+        except asyncio.CancelledError as error:
+            cancelled = error
+    task.result() if cancelled is None else task.exception()
+    if cancelled is not None:
+        raise cancelled
 
 
 async def _take_away(group: ControlGroup) -> None:
@@ -260,13 +276,6 @@ async def _take_away(group: ControlGroup) -> None:
         await asyncio.sleep(REMOVAL_PAUSE)
 
 
-def _pipe(writer: contextlib.ExitStack) -> tuple[int, int]:
-    """Both ends; the second belongs to the stack."""
-    ours, theirs = os.pipe()
-    writer.callback(os.close, theirs)
-    return ours, theirs
-
-
 def _first_pid(information: bytes) -> int | None:
     """The first process inside, as bubblewrap tells it; None when it made none."""
     try:
@@ -275,10 +284,11 @@ def _first_pid(information: bytes) -> int | None:
         return None
 
 
-def _in_memory(content: bytes) -> int:
+def _in_memory(content: bytes, owner: contextlib.ExitStack) -> int:
     """A file descriptor that reads as ``content``, and that nobody can change."""
     fd = os.memfd_create("content", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
-    with os.fdopen(os.dup(fd), "wb") as file:
+    owner.callback(os.close, fd)
+    with open(fd, "wb", closefd=False) as file:
         file.write(content)
     os.lseek(fd, 0, os.SEEK_SET)
     fcntl.fcntl(fd, fcntl.F_ADD_SEALS, SEALS)

@@ -16,6 +16,7 @@ from typing import IO
 
 __all__ = ["ended", "start_program"]
 
+LOOK_AGAIN_SECONDS = 0.05
 Stream = int | IO[bytes] | None
 """A file descriptor, or one of subprocess's words for what there is instead."""
 
@@ -50,9 +51,14 @@ async def ended(program: subprocess.Popen[bytes]) -> int:
     """Its exit code, once it has one; negative for a signal."""
     if program.returncode is not None:
         return program.returncode
+    try:
+        pidfd = os.pidfd_open(program.pid)
+    except OSError:  # no more files may be open; it is waited for all the same
+        while (code := program.poll()) is None:  # noqa: ASYNC110 - another process ends
+            await asyncio.sleep(LOOK_AGAIN_SECONDS)
+        return code
     loop = asyncio.get_running_loop()
     gone = asyncio.Event()
-    pidfd = os.pidfd_open(program.pid)
     try:
         loop.add_reader(pidfd, gone.set)
         await gone.wait()

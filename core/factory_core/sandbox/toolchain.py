@@ -162,7 +162,7 @@ async def _run(
             code = await ended(process)
         except BaseException:
             process.kill()
-            process.wait()
+            await asyncio.shield(ended(process))
             raise
         if code:
             said.seek(0)

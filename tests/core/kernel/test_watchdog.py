@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import signal
 import subprocess
 import sys
 
 import pytest
 
 PROGRAM = """
-import asyncio, ctypes, sys, time
+import asyncio, ctypes, os, sys, time
 import uvloop
 from factory_core.kernel.watchdog import watch_loop
 
@@ -19,6 +20,8 @@ async def main():
         time.sleep(600)
     elif sys.argv[1] == "holding the interpreter":
         ctypes.PyDLL(None).pause()
+    elif sys.argv[1] == "writing":
+        os.write(2, bytes(1 << 20))
     elif sys.argv[1] == "at work":
         await asyncio.sleep(1.5)
     watch.cancel()
@@ -27,6 +30,12 @@ async def main():
 
 uvloop.run(main())
 """
+
+
+def test_it_ends_also_where_nobody_reads_what_it_says() -> None:
+    program = subprocess.Popen([sys.executable, "-c", PROGRAM, "writing"], stderr=subprocess.PIPE)
+    with program:
+        assert program.wait(120) == -signal.SIGALRM
 
 
 @pytest.mark.parametrize(

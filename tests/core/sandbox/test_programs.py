@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import subprocess
 import sys
@@ -72,14 +73,45 @@ async def test_who_waits_may_give_up() -> None:
     assert await ended(program) == -9
 
 
+WHO = """
+import json, os, sys
+kept = sorted(int(fd) for fd in os.listdir("/proc/self/fd") if os.path.exists(f"/proc/self/fd/{fd}"))
+print(json.dumps([sorted(os.environ), os.getcwd(), os.getsid(0) == os.getpid(), kept]))
+"""
+
+
 async def test_it_gets_what_it_is_given_and_nothing_else() -> None:
-    reader, writer = os.pipe()
-    with os.fdopen(reader) as told:
+    (told, writer), (lent, other) = os.pipe(), os.pipe()
+    os.set_inheritable(other, True)  # as a library might
+    with os.fdopen(told) as told_file:
         program = start_program(
-            ["/usr/bin/env"], environment={"ONLY": "this"}, stdout=writer, folder="/", session=True
+            [sys.executable, "-I", "-S", "-c", WHO],
+            environment={"ONLY": "this"},
+            stdout=writer,
+            folder="/",
+            session=True,
+            lent=(lent,),
         )
         os.close(writer)
-        assert told.read() == "ONLY=this\n"
+        names, folder, leads, kept = json.loads(told_file.read())
     assert await ended(program) == 0
+    os.close(lent)
+    os.close(other)
+    assert ({*names} - {"LC_CTYPE"}, folder, leads, kept) == ({"ONLY"}, "/", True, [0, 1, 2, lent])
+
+
+async def test_a_program_that_is_not_there_cannot_be_started() -> None:
     with pytest.raises(FileNotFoundError):
         start_program(["/no/such/program"], environment={})
+
+
+async def test_its_end_is_told_when_no_more_files_may_be_open(monkeypatch: pytest.MonkeyPatch) -> None:
+    def none(pid: int) -> int:
+        raise OSError(24, "Too many open files")
+
+    program = start_program(["/bin/sleep", "600"], environment={})
+    monkeypatch.setattr(os, "pidfd_open", none)
+    waiting = asyncio.create_task(ended(program))
+    await asyncio.sleep(0)
+    program.kill()
+    assert await waiting == -9
