@@ -27,7 +27,7 @@ from factory_core.contracts.agent import AGAIN, FindingLevel, Spawn
 from factory_core.planning import TRIES, army_of, integrating_task, switched_on, verifying_tasks
 from factory_core.planning.slugs import words
 
-__all__ = ["Reaction", "react"]
+__all__ = ["Reaction", "audited", "is_audit", "react"]
 
 TESTER, TIDY = "tester", "tidy"
 AUDITOR = "auditor"
@@ -64,8 +64,8 @@ def react(
 ) -> Reaction:
     """``closed`` is the round that the task closes, ``beside`` the records of its other checks, ``fixed`` its fixer's."""
     risk = _risk(record) if "on_security_risk" in switched_on(known.blueprint) else ""
-    if f"/{AUDIT}/" in assignment.task:
-        return Reaction(halt=_audited(assignment, record))
+    if is_audit(assignment):
+        return Reaction(halt=audited(assignment, record))
     follow = _follow(known, assignment, record, closed, beside, fixed)
     # Whoever decides is told what an audit of all files finds; without one to ask, the build halts at once.
     if risk and "on_security_risk" in known.plan.behaviours and assignment.agent != AUDITOR:
@@ -101,6 +101,11 @@ def _first_try(task: str) -> str:
     return task
 
 
+def is_audit(assignment: Assignment) -> bool:
+    """Whether a halt waits for it."""
+    return f"/{AUDIT}/" in assignment.task
+
+
 def _audit(risk: str) -> Spawn:
     return Spawn(
         behaviour=AUDIT,
@@ -112,7 +117,7 @@ def _audit(risk: str) -> Spawn:
     )
 
 
-def _audited(assignment: Assignment, record: TaskRecord) -> str:
+def audited(assignment: Assignment, record: TaskRecord) -> str:
     """The reason of a halt: what was found first, then what the audit found."""
     loud = [one for one in record.findings if one.level is not FindingLevel.INFO]
     gates = [f"{gate.name}: {gate.figure}" for gate in record.gates]

@@ -26,7 +26,7 @@ from factory_core.builds.merging import Merger
 from factory_core.builds.paths import check_produced
 from factory_core.builds.pieces import PieceMemo, Pieces
 from factory_core.builds.progress import PLAN_TASK
-from factory_core.builds.reactions import Reaction, react
+from factory_core.builds.reactions import Reaction, audited, is_audit, react
 from factory_core.builds.record import Reuse, TaskRecord
 from factory_core.builds.release import stored_release
 from factory_core.builds.rounds import round_of
@@ -98,7 +98,7 @@ class BuildRunner:
         except RateLimited:
             raise
         except FactoryError as error:
-            return _refusal(error)
+            return _refusal(assignment, error)
 
     async def _plan(self, assignment: Assignment) -> Completion:
         params = assignment.params
@@ -122,7 +122,7 @@ class BuildRunner:
     async def _work(self, assignment: Assignment, known: BuildKnowledge) -> Completion:
         agent = self._shop.agents.get(assignment.agent)
         if agent is None:
-            return _failed(f"No agent {assignment.agent!r} is installed: see studio plugins.")
+            raise AgentMissing(assignment.agent)
         work = await self._gather(assignment, known)
         memo = memo_digest(agent.name, agent.version, work)
         record = await self._remembered(assignment, memo)
@@ -287,6 +287,13 @@ class BuildRunner:
         return pick_template(self._shop.templates, name)
 
 
+class AgentMissing(FactoryError):
+    """The plan names an agent that no plugin brings to this worker."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(f"No agent {name!r} is installed: see studio plugins.")
+
+
 class TemplateMissing(FactoryError):
     """The specification asks for a template that is not installed."""
 
@@ -349,11 +356,11 @@ def _failed(reason: str) -> Completion:
     return Completion(kind=CompletionKind.FAILED, reason=reason, result=TaskRecord(failure=reason).to_json())
 
 
-def _refusal(error: FactoryError) -> Completion:
-    """A fault that another try would not mend. What the machine lacks is marked, for the exit code."""
+def _refusal(assignment: Assignment, error: FactoryError) -> Completion:
+    """A fault that another try would not mend. What the machine lacks is marked, for the exit code. An audit that could not
+    be made halts the build no less than one that was."""
     data = {"environment": True} if isinstance(error, EnvironmentUnfit) else {}
-    return Completion(
-        kind=CompletionKind.FAILED,
-        reason=str(error),
-        result=TaskRecord(failure=str(error), data=data).to_json(),
-    )
+    record = TaskRecord(failure=str(error), data=data)
+    if is_audit(assignment):
+        return Completion(result=record.to_json(), halt=audited(assignment, record))
+    return Completion(kind=CompletionKind.FAILED, reason=str(error), result=record.to_json())

@@ -11,6 +11,7 @@ import pytest
 
 from factory_core.contracts.agent import Finding, FindingLevel, GateResult, Outcome, Spawn, Work
 from factory_core.contracts.template import WorkSpec
+from factory_core.errors import SandboxUnavailable
 
 pytestmark = pytest.mark.anyio
 
@@ -80,6 +81,16 @@ async def test_an_audit_that_fails_halts_all_the_same(build: Any, desk: Any) -> 
     assert ended.state == "halted"
     reason = (await desk.journal.build(desk.org, ended.build)).reason
     assert reason == "security: 1 high. The audit says: no eyes"
+
+
+async def test_an_audit_that_cannot_be_made_halts_all_the_same(build: Any, desk: Any) -> None:
+    def unfit(work: Work, code: bytes) -> Outcome:
+        raise SandboxUnavailable("there is no sandbox")
+
+    ended = await build(HALT, works=RISKY, validator=risky, auditor=unfit)
+    assert ended.state == "halted"
+    reason = (await desk.journal.build(desk.org, ended.build)).reason
+    assert reason == "security: 1 high. The audit says: there is no sandbox"
 
 
 async def test_where_no_agent_is_left_for_an_audit_the_build_halts_at_once(build: Any, desk: Any) -> None:
