@@ -79,6 +79,7 @@ class Mover(ABC):
         self._storage = storage
         self._after = after_seconds
         self._patience = patience
+        self._storing: asyncio.Future[bytes] | None = None
         self._crash = crash or CrashPoints()
         self._build: UUID | None = None
         self._unfit: set[UUID] = set()
@@ -156,7 +157,8 @@ class Mover(ABC):
 
     async def _move(self, connection: Connection, found: Found, rows: Sequence[Any]) -> None:
         # Beside the loop: the rows of a large build take a while, and a worker that waits for them does not beat.
-        file = await asyncio.to_thread(self._file, found, rows)
+        async with asyncio.timeout(self._patience):
+            file = await asyncio.to_thread(self._file, found, rows)
         if await self._store(file) != file.content:
             raise ArchiveDamaged(file.key, "it was read back and differs")
         self._crash.reach(self.points[0])
@@ -171,10 +173,19 @@ class Mover(ABC):
         )
 
     async def _store(self, file: File) -> bytes:
-        """What is read back. Raises TimeoutError: a storage that hangs, as a mounted folder may, must not hold up upkeep."""
-        async with asyncio.timeout(self._patience):
-            await self._storage.put(file.key, file.content)
-            return await self._storage.get(file.key)
+        """What is read back. Raises TimeoutError: a storage that hangs, as a mounted folder may, must not hold up upkeep. It
+        is asked for nothing more until it has answered, or it would take one thread after the other."""
+        if self._storing is not None and not self._storing.done():
+            raise TimeoutError("the storage has not answered yet")
+        self._storing = asyncio.ensure_future(self._put_and_get(file))
+        await asyncio.wait((self._storing,), timeout=self._patience)
+        if not self._storing.done():
+            raise TimeoutError(f"the storage has not answered for {self._patience:g} s")
+        return self._storing.result()
+
+    async def _put_and_get(self, file: File) -> bytes:
+        await self._storage.put(file.key, file.content)
+        return await self._storage.get(file.key)
 
     def _file(self, found: Found, rows: Sequence[Any]) -> File:
         content = self.pack(found, rows)

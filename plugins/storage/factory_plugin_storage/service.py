@@ -60,7 +60,7 @@ class ObjectStorage:
 
     async def stream(self, key: str, *, start: int = 0, end: int | None = None) -> AsyncIterator[bytes]:
         """The bytes of a range, in parts of about a mebibyte."""
-        info = await self.head(key)
+        info = await self._found(key)
         if info is None:
             raise ObjectMissing(key)
         end = info.size if end is None else min(end, info.size)
@@ -75,6 +75,9 @@ class ObjectStorage:
 
     async def head(self, key: str) -> ObjectInfo | None:
         """Size and time, or None."""
+        return await self._found(key)
+
+    async def _found(self, key: str) -> ObjectInfo | None:
         try:
             meta = await obstore.head_async(self._store, check_key(key))
         except FileNotFoundError:
@@ -83,7 +86,7 @@ class ObjectStorage:
 
     async def delete(self, key: str) -> bool:
         """Remove it; whether it was there."""
-        if await self.head(key) is None:
+        if await self._found(key) is None:
             return False
         try:
             await obstore.delete_async(self._store, key)
@@ -126,10 +129,13 @@ class LocalStorage(ObjectStorage):
 
     async def head(self, key: str) -> ObjectInfo | None:
         """Size and time, or None."""
-        info = await super().head(key)
+        info = await self._found(key)
         if info is not None:
             # Another may have named it a moment ago, and whoever relies on it does not put it again.
-            await asyncio.to_thread(keep_name, self.folder, self.folder / key)
+            try:
+                await asyncio.to_thread(keep_name, self.folder, self.folder / key)
+            except FileNotFoundError:  # its folder has just been removed
+                return None
         return info
 
 

@@ -76,8 +76,10 @@ async def test_a_storage_that_fails_for_one_build_holds_up_no_other(side: Side, 
 async def test_a_storage_that_hangs_fails_as_one_that_breaks(side: Side, old: Any) -> None:
     build = await side.ready()
     old.wire.meanwhile = asyncio.Event().wait
-    with pytest.raises(TimeoutError):
-        await side.make(patience=0.01).turn()
+    mover = side.make(patience=0.5)
+    for said in ("for 0.5 s", "yet"):
+        with pytest.raises(TimeoutError, match=f"not answered {said}"):
+            await mover.turn()
     assert await side.moved() == []
     old.wire.meanwhile = None
     assert await side.mover.turn() == 1, "the lock was given back"
