@@ -1,5 +1,5 @@
-"""All measurements of ``make bench``, one after the other: start times, a build by stages, the engine beside its peers,
-how it shares slots while one organisation floods.
+"""All measurements of ``make bench``, one after the other: start times, builds and what a rebuild takes of them, the engine
+beside its peers, how it shares slots while one organisation floods.
 
 Each writes ``.bench/<name>.json``, flat ``{"figure.name": number}``. Times are of this machine and this run; quote ratios.
 """
@@ -14,8 +14,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from factory_core.kernel import supervisor
@@ -23,25 +22,6 @@ from factory_core.kernel import supervisor
 ROOT = Path(__file__).parents[2]
 ROUNDS = "3"
 STUDIO = [sys.executable, "-m", "factory_core.kernel.cli"]
-EXAMPLE = "taskboard"
-ENTITY, FIELD = "  Milestone: {name: text(1..40)}\n", "\n    note: text(1..200)?"
-EDITS = {
-    EXAMPLE: {
-        "one_field": ("archived: bool = false", f"archived: bool = false{FIELD}"),
-        "one_entity": ("  Label: {", f"{ENTITY}  Label: {{"),
-    },
-    "library": {
-        "one_field": ("    pages: int(1..10000)?", f"    pages: int(1..10000)?{FIELD}"),
-        "one_entity": ("  Genre: {", f"{ENTITY}  Genre: {{"),
-    },
-    "warehouse-40": {
-        "one_field": ("Product: {sku", "Product: {note: text(1..200)?, sku"),
-        "one_edge_field": ("Contact: {supplier", "Contact: {note: text(1..200)?, supplier"),
-        "one_entity": ("  Yard: {", f"{ENTITY}  Yard: {{"),
-    },
-}
-"""What takes the place of what: a field in an entity that others refer to, one in an entity that none refers to, and an
-entity that none refers to."""
 
 
 def timed(command: list[str], environment: dict[str, str], rounds: int) -> list[float]:
@@ -85,58 +65,6 @@ def measure_start(home: Path) -> dict[str, float]:
     return figures
 
 
-def measure_build(home: Path, out: Path) -> dict[str, float]:
-    """Some examples: first with everything to do, then with all of it remembered, then with one edit after the other."""
-    environment = {**os.environ, "FACTORY_HOME": str(home)}
-    subprocess.run([*STUDIO, "toolchain", "fetch"], env=environment, check=True, stdout=subprocess.DEVNULL)
-    figures: dict[str, float] = {}
-    for example, edits in EDITS.items():
-        for kind, spec in specs(example, edits).items():
-            path = out.with_suffix(".yaml")
-            path.write_text(spec)
-            began = time.perf_counter()
-            build = [*STUDIO, "build", str(path), "--out", str(out)]
-            subprocess.run(build, env=environment, check=True, stdout=subprocess.DEVNULL)
-            name, full = f"{example}.{kind}", f"{example}.full.seconds"
-            figures[f"{name}.seconds"] = time.perf_counter() - began
-            report = (out / "BUILD_REPORT.json").read_bytes()
-            figures[f"{name}.tasks"] = tasks_run(report)
-            if kind != "full":
-                figures[f"{name}.ratio"] = figures[f"{name}.seconds"] / figures[full]
-            elif example == EXAMPLE:
-                figures.update(stages(report))
-    supervisor.stop(home)
-    return figures
-
-
-def specs(example: str, edits: Mapping[str, tuple[str, str]]) -> dict[str, str]:
-    """A specification as it is, twice, and with each of the edits. Each edit is one that was not built before."""
-    spec = (ROOT / f"examples/{example}.yaml").read_text()
-    found = {"full": spec, "remembered": spec}
-    for kind, (old, new) in edits.items():
-        if spec.count(old) != 1:
-            raise SystemExit(
-                f"examples/{example}.yaml was changed: change the edits of tests/load/bench.py too"
-            )
-        found[kind] = spec.replace(old, new)
-    return found
-
-
-def tasks_run(report: bytes) -> float:
-    """How many tasks an agent did, rather than the memo."""
-    run = json.loads(report)["run"]
-    remembered = {row["task"] for row in run["reused"] if not row["pieces"]}
-    return float(len(run["task_seconds"].keys() - remembered))
-
-
-def stages(report: bytes) -> dict[str, float]:
-    """Seconds of agents' work by kind of work, as the report tells them."""
-    sums: dict[str, float] = defaultdict(float)
-    for task, seconds in json.loads(report)["run"]["task_seconds"].items():
-        sums[f"work.{task.split('/')[0]}.seconds"] += seconds
-    return dict(sorted(sums.items(), key=lambda pair: -pair[1]))
-
-
 def run_parts(parts: Sequence[Sequence[str]]) -> list[str]:
     """Run each of the scripts, whatever became of those before it; the names of those that failed or missed a bar."""
     return [
@@ -153,9 +81,9 @@ def main() -> None:
     )
     with tempfile.TemporaryDirectory(prefix="factory-bench-") as place:
         keep("start", measure_start(Path(place, "home")))
-        keep("build", measure_build(Path(place, "home"), Path(place, "out")))
     folder = str(ROOT / "tests/load")
-    if bad := run_parts([[f"{folder}/bench_engine.py", ROUNDS], [f"{folder}/fairness.py"]]):
+    parts = [[f"{folder}/rebuild.py"], [f"{folder}/bench_engine.py", ROUNDS], [f"{folder}/fairness.py"]]
+    if bad := run_parts(parts):
         raise SystemExit(f"MISSED: {', '.join(bad)}")
 
 
