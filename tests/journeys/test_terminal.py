@@ -86,5 +86,5 @@ def test_phases_are_bars_and_ctrl_c_cancels_only_on_yes(terminal: Terminal) -> N
     terminal.until("Cancel the build? [y/N]")
     terminal.type("y\n")
     terminal.until("cancelled in")
-    terminal.until("Run the same command again to resume")
+    terminal.until("To resume: studio builds retry ")
     assert terminal.end() == 3

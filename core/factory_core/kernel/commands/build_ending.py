@@ -104,7 +104,8 @@ def show_ending(console: Console, ending: Ending, seconds: float) -> None:
     for file in ending.files:
         console.print(said(f"  {file}"), soft_wrap=True)
     if ending.state is BuildState.CANCELLED:
-        console.print(said("Run the same command again to resume: finished work is remembered."))
+        console.print(said(f"To resume: studio builds retry {ending.build}"), soft_wrap=True)
+        console.print(said("Finished work is remembered, also by a new build."))
 
 
 def _requirements(ending: Ending) -> Table:
