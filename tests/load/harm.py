@@ -1,5 +1,7 @@
 """Programs that do their neighbours harm, for measurements and for tests, which load it by its path."""
 
+from textwrap import indent
+
 BOMB = """
 import os
 while True:
@@ -18,15 +20,16 @@ while True:
     for _ in range(8):
         os.wait()
 """
-GLUTTON = """
-while True:
-    held = []
-    try:
-        while len(held) < 128:
-            held.append(bytearray(b"x") * (16 << 20))
-    except MemoryError:
-        pass
+FILL = """
+held = []
+try:
+    while len(held) < 128:
+        held.append(bytearray(b"x") * (16 << 20))
+except MemoryError:
+    pass
 """
+"""Takes 2 GiB, or what it may have."""
+GLUTTON = f"while True:{indent(FILL, '    ')}"
 SPIN = """
 import os
 for _ in range(3):

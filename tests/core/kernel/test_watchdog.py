@@ -17,7 +17,7 @@ async def main():
     watch = asyncio.create_task(watch_loop(0.5))
     await asyncio.sleep(0)
     if sys.argv[1] == "asleep":
-        time.sleep(600)
+        time.sleep(600)  # not to wait for anything: it is what keeps the loop, and the watchdog cuts it short
     elif sys.argv[1] == "holding the interpreter":
         ctypes.PyDLL(None).pause()
     elif sys.argv[1] == "writing":
@@ -26,7 +26,7 @@ async def main():
         await asyncio.sleep(1.5)
     watch.cancel()
     await asyncio.gather(watch, return_exceptions=True)
-    time.sleep(1)  # after its end nobody watches
+    time.sleep(1)  # twice what it bears: it would end the process here if it still watched
 
 uvloop.run(main())
 """

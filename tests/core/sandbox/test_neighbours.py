@@ -61,16 +61,12 @@ spin(start, end)
 os.write(2, str(refused).encode())
 """
 )
-BOMB = runpy.run_path(str(Path(__file__).parents[2] / "load" / "harm.py"))["BOMB"]
+HARM = runpy.run_path(str(Path(__file__).parents[2] / "load" / "harm.py"))
+BOMB = HARM["BOMB"]
 GLUTTON = (
     SPIN
+    + HARM["FILL"]
     + """
-held = []
-try:
-    while len(held) < 128:
-        held.append(bytearray(b"x") * (16 << 20))
-except MemoryError:
-    pass
 spin(start, end)
 os.write(2, str(len(held) * 16).encode())
 """
