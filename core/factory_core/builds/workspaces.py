@@ -19,6 +19,7 @@ from uuid import UUID
 from factory_core.builds.harvest.objects import index_bytes, object_path
 from factory_core.builds.harvest.workspace import GIT_CONFIG, GIT_HEAD, PACKED_REFS, Repository, packed_refs
 from factory_core.contracts.files import Produced
+from factory_core.finishing import to_the_end
 
 __all__ = ["Workspace", "Workspaces"]
 
@@ -47,13 +48,13 @@ class Workspace:
         files: Iterable[Produced],
     ) -> None:
         """Check out main as it is known, and the track's new files beside it in a worktree of its branch, uncommitted."""
-        await _to_the_end(self._begin, repository, tree, track, branch, tuple(files))
+        await _in_a_thread(self._begin, repository, tree, track, branch, tuple(files))
 
     async def merge(
         self, repository: Repository, tree: Mapping[str, Produced], track: str, branch: str
     ) -> None:
         """The branch as committed, then main moved forward to it."""
-        await _to_the_end(self._merge, repository, tree, track, branch)
+        await _in_a_thread(self._merge, repository, tree, track, branch)
 
     def _begin(
         self,
@@ -132,9 +133,9 @@ class Workspaces:
         try:
             with (folder / HELD).open("rb") as held:
                 fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                await _to_the_end(shutil.rmtree, folder)
+                await _in_a_thread(shutil.rmtree, folder)
         except FileNotFoundError:  # none, or one that was given up while it was made
-            await _to_the_end(shutil.rmtree, folder, True)
+            await _in_a_thread(shutil.rmtree, folder, True)
             return False
         except OSError:
             return False
@@ -180,14 +181,9 @@ def _try_to_hold(folder: Path) -> IO[bytes] | None:
     return None
 
 
-async def _to_the_end(work: Callable[..., Any], *arguments: Any) -> Any:
-    """Run it in a thread, and wait for its end also when cancelled: the lock must not be given back before."""
-    running = asyncio.ensure_future(asyncio.to_thread(work, *arguments))
-    try:
-        return await asyncio.shield(running)
-    except asyncio.CancelledError:
-        await asyncio.wait((running,))
-        raise
+async def _in_a_thread(work: Callable[..., Any], *arguments: Any) -> None:
+    """To its end, also when cancelled: the lock must not be given back before."""
+    await to_the_end(asyncio.to_thread(work, *arguments))
 
 
 def _lay_out(folder: Path, tree: Mapping[str, Produced]) -> None:

@@ -11,7 +11,6 @@ import subprocess
 import tempfile
 import time
 from asyncio import StreamReader, Task
-from collections.abc import Coroutine
 from pathlib import Path
 from typing import IO, Any
 
@@ -19,6 +18,7 @@ import msgspec
 
 from factory_core.contracts.sandbox import SandboxJob, SandboxResult
 from factory_core.errors import SandboxUnavailable
+from factory_core.finishing import to_the_end
 from factory_core.sandbox.arguments import OWN_PROCESSES, Descriptors, bubblewrap_arguments
 from factory_core.sandbox.census import take_census
 from factory_core.sandbox.cgroups import ControlGroup, make_group
@@ -48,10 +48,10 @@ async def contain(bubblewrap: Path, job: SandboxJob) -> SandboxResult:
     container = _Container(job)
     try:
         # A start is not left halfway: only a sandbox whose first process is known can be ended for certain.
-        await _to_the_end(container.start(bubblewrap))
+        await to_the_end(container.start(bubblewrap))
         return await container.follow()
     finally:
-        await _to_the_end(container.close())
+        await to_the_end(container.close())
 
 
 class _Information(msgspec.Struct):
@@ -252,20 +252,6 @@ class _Container:
             raise
         self.ours.callback(transport.close)
         return reader, inside
-
-
-async def _to_the_end(work: Coroutine[Any, Any, None]) -> None:
-    """Also when cancelled, however often; then that is raised once it is done."""
-    task = asyncio.ensure_future(work)
-    cancelled: asyncio.CancelledError | None = None
-    while not task.done():
-        try:
-            await asyncio.wait((task,))
-        except asyncio.CancelledError as error:
-            cancelled = error
-    task.result() if cancelled is None else task.exception()
-    if cancelled is not None:
-        raise cancelled
 
 
 async def _take_away(group: ControlGroup) -> None:
