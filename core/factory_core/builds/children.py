@@ -8,10 +8,11 @@ from msgspec.structs import replace
 
 from factory_core.builds.boards import TaskBoard
 from factory_core.builds.record import TaskRecord
+from factory_core.builds.rounds import OWN_BEHAVIOURS
 from factory_core.builds.schemas import Assignment, NewEdge, NewTask
-from factory_core.contracts.agent import Spawn, Tools
+from factory_core.contracts.agent import Outcome, Spawn, Tools
 
-__all__ = ["children_of", "tools_used", "with_failure"]
+__all__ = ["children_of", "tools_used", "with_failure", "without_forgery"]
 
 
 def children_of(
@@ -38,6 +39,18 @@ def children_of(
         for earlier in spawn.after
     )
     return tasks, edges
+
+
+def without_forgery(agent: str, outcome: Outcome) -> Outcome:
+    """A failure when the agent asks for tasks under names that are the studio's own; else the outcome itself."""
+    asked = {part for spawn in outcome.spawn for part in spawn.behaviour.split("/")}
+    forged = sorted(asked & OWN_BEHAVIOURS)
+    if not forged:
+        return outcome
+    return Outcome(
+        failure=f"The agent {agent!r} asked for tasks called {', '.join(forged)}, and only the studio adds such. Give the "
+        "behaviour of its Spawn another name."
+    )
 
 
 def with_failure(record: TaskRecord, failure: str) -> TaskRecord:

@@ -21,6 +21,7 @@ __all__ = [
     "CONFIRM",
     "DEBUGGER",
     "OPTIMIZER",
+    "OWN_BEHAVIOURS",
     "RETRY",
     "VERIFY",
     "Round",
@@ -37,6 +38,8 @@ __all__ = [
 DEBUGGER, VERIFY, RETRY = "debugger", "verify", "retry"
 OPTIMIZER, CONFIRM = "optimizer", "confirm"
 AUDIT = "audit"
+OWN_BEHAVIOURS = frozenset({DEBUGGER, VERIFY, RETRY, OPTIMIZER, CONFIRM, AUDIT})
+"""Names of tasks that only the studio itself adds: what they find counts as the verdict of the gates."""
 _FIXERS = {VERIFY: DEBUGGER, CONFIRM: OPTIMIZER}
 
 

@@ -14,7 +14,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from factory_core.builds.boards import twice_made
-from factory_core.builds.children import children_of, tools_used, with_failure
+from factory_core.builds.children import children_of, tools_used, with_failure, without_forgery
 from factory_core.builds.crashpoints import CrashPoints
 from factory_core.builds.delivery import DELIVERY_AGENT, Delivery
 from factory_core.builds.gather import make_work
@@ -217,6 +217,7 @@ class BuildRunner:
         memo: str | None,
         pieces: tuple[Reuse, ...],
     ) -> Completion:
+        outcome = without_forgery(assignment.agent, outcome)
         record = await self._stored(assignment, outcome, memo, pieces)
         lasting = record.origin.digest if record.origin is not None else None
         return _lasting(await self._conclude(assignment, known, work, record, outcome.spawn), lasting)

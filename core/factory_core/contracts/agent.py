@@ -95,7 +95,8 @@ AGAIN = "again"
 
 
 class Spawn(Struct, frozen=True, kw_only=True):
-    """A further task, inserted with the parent's commit as ``<parent>/<behaviour>/<n>``."""
+    """A further task, inserted with the parent's commit as ``<parent>/<behaviour>/<n>``. The names of the studio's own
+    behaviours (``debugger``, ``verify``, ``retry``, ``optimizer``, ``confirm``, ``audit``) are refused."""
 
     behaviour: str
     n: int
