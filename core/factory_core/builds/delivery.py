@@ -7,7 +7,7 @@ import platform
 from collections import Counter
 from collections.abc import Container, Iterable, Sequence
 from datetime import UTC, datetime
-from typing import Any, Protocol
+from typing import Any
 from uuid import UUID
 
 from msgspec import Struct, to_builtins
@@ -43,6 +43,7 @@ from factory_core.builds.journal import Journal, ResultRow, TaskRow
 from factory_core.builds.kinship import in_order
 from factory_core.builds.knowledge import BuildKnowledge
 from factory_core.builds.merging import HistoryDiffers, committed, merged_entries
+from factory_core.builds.recent import ReadsBlobs
 from factory_core.builds.record import TaskRecord
 from factory_core.builds.rounds import RETRY, Verified, settle_rounds
 from factory_core.builds.track_rows import track_rows
@@ -64,12 +65,6 @@ _MEDIA = {
     ".json": "application/json",
     ".md": "text/markdown; charset=utf-8",
 }
-
-
-class ReadsBlobs(Protocol):
-    """What delivery needs of the content-addressed store."""
-
-    async def get(self, digest: str) -> bytes: ...
 
 
 class ArtifactRef(Struct, frozen=True, kw_only=True):

@@ -10,13 +10,14 @@ import asyncio
 import re
 import unicodedata
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any, Protocol
+from typing import Any
 
 import msgspec
 from msgspec import Struct
 
 from factory_core.builds.harvest.contribution import Contribution
 from factory_core.builds.knowledge import BuildKnowledge
+from factory_core.builds.recent import ReadsBlobs
 from factory_core.builds.record import TaskRecord
 from factory_core.builds.rounds import DEBUGGER, RETRY
 from factory_core.contracts.files import FileRef, Produced
@@ -44,12 +45,6 @@ LONGEST_SPEC_NAME = 60
 LATER = "integration"
 _AGAIN = f"/{RETRY}/1"
 """The track of what was made after the merges."""
-
-
-class ReadsBlobs(Protocol):
-    """What a history needs of the content-addressed store."""
-
-    async def get(self, digest: str) -> bytes: ...
 
 
 class Merged(Struct, frozen=True, kw_only=True):

@@ -30,6 +30,7 @@ from factory_core.builds.journal import Assignment, Journal
 from factory_core.builds.kinship import in_order
 from factory_core.builds.knowledge import BuildKnowledge
 from factory_core.builds.paths import PathRefused
+from factory_core.builds.recent import ReadsBlobs
 from factory_core.builds.record import TaskRecord
 from factory_core.builds.workspaces import Workspaces
 from factory_core.contracts.agent import GateResult, Work
@@ -51,6 +52,9 @@ Check = Callable[[Work], Awaitable[TaskRecord]]
 
 class Blobs(Protocol):
     """The content-addressed store."""
+
+    @property
+    def recent(self) -> ReadsBlobs: ...
 
     async def put(self, content: bytes) -> str: ...
 
@@ -88,6 +92,7 @@ class Merger:
     def __init__(self, journal: Journal, blobs: Blobs, workspaces: Workspaces) -> None:
         self._journal = journal
         self._blobs = blobs
+        self._recent = blobs.recent
         self._workspaces = workspaces
 
     async def merge(self, assignment: Assignment, known: BuildKnowledge, check: Check) -> TaskRecord:
@@ -97,8 +102,8 @@ class Merger:
         ground = await self._survey(assignment, known)
         track = ground.track
         start = entries_of(track, ground.tasks, ground.records, TaskRecord(), known)
-        main = (given(known), *await filled(ground.before, self._blobs))
-        raw = await filled(start, self._blobs)
+        main = (given(known), *await filled(ground.before, self._recent))
+        raw = await filled(start, self._recent)
         clash = _clash((*main, *raw))
         if clash is not None:
             return _refused(TaskRecord(gates=(clash,)), track)
@@ -113,7 +118,8 @@ class Merger:
             if record.failure or not all(gate.passed for gate in record.gates):
                 return _refused(record, track)
             record = await self._noted(record, ground)
-            ending = await filled(entries_of(track, ground.tasks, ground.records, record, known), self._blobs)
+            entries = entries_of(track, ground.tasks, ground.records, record, known)
+            ending = await filled(entries, self._recent)
             check_contributions((*main, *ending))
             commits = tuple((one.producer, repository.commit(one)) for one in ending)
             await workspace.merge(repository, tree_of((*main, *ending)), track.name, track.branch)

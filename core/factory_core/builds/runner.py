@@ -27,6 +27,7 @@ from factory_core.builds.paths import check_produced
 from factory_core.builds.pieces import PieceMemo, Pieces
 from factory_core.builds.progress import PLAN_TASK
 from factory_core.builds.reactions import Reaction, audited, is_audit, react
+from factory_core.builds.recent import ReadsBlobs
 from factory_core.builds.record import Reuse, TaskRecord
 from factory_core.builds.release import stored_release
 from factory_core.builds.rounds import round_of
@@ -54,6 +55,9 @@ __all__ = [
 
 class BlobStore(Protocol):
     """The content-addressed store: SHA-256 in hex to bytes."""
+
+    @property
+    def recent(self) -> ReadsBlobs: ...
 
     async def put(self, content: bytes) -> str: ...
 

@@ -15,6 +15,7 @@ from typing import Any
 
 from factory_core.builds.paths import check_produced
 from factory_core.builds.pieces import Pieces
+from factory_core.builds.recent import ReadsBlobs, Recent
 from factory_core.contracts.agent import Board
 from factory_core.contracts.files import FileRef, Produced
 from factory_core.contracts.sandbox import HostShare, Limits, Sandbox, SandboxJob, SandboxResult
@@ -48,6 +49,8 @@ class Blobs:
 
     def __init__(self, storage: Storage) -> None:
         self._storage = storage
+        self.recent = Recent(self)
+        """For whoever reads the same files again and again."""
 
     async def put(self, content: bytes) -> str:
         """Store it and give its digest."""
@@ -72,7 +75,7 @@ class BuildTools:
     def __init__(
         self,
         *,
-        blobs: Blobs,
+        blobs: ReadsBlobs,
         sandbox: Sandbox,
         toolchain: Toolchain,
         home: Path,

@@ -48,7 +48,7 @@ class ToolRoom:
     def __init__(self, studio: Studio, blobs: Blobs, journal: Journal) -> None:
         self._journal = journal
         self._home = studio.home
-        self._blobs = blobs
+        self._recent = blobs.recent
         self._cores = studio.settings.cores or os.cpu_count() or 1
         self._sandbox: TakingTurns | None = None
 
@@ -64,7 +64,7 @@ class ToolRoom:
         lock = template.root / template.manifest.toolchain.lock
         toolchain = await prepare(lock, self._home, log.info)
         return BuildTools(
-            blobs=self._blobs,
+            blobs=self._recent,
             sandbox=self._sandbox,
             toolchain=toolchain,
             home=self._home,

@@ -17,6 +17,7 @@ from factory_core.builds.journal import Journal, Submission
 from factory_core.builds.pieces import Pieces
 from factory_core.builds.shares import OrganisationShare, ProjectChange, ProjectShare
 from factory_core.builds.tools import Blobs
+from factory_core.contracts.files import FileRef
 from factory_core.contracts.sandbox import HostShare
 from factory_core.contracts.template import Manifest, TemplatePackage, ToolchainSpec
 from factory_core.kernel.hostuse import HostUse
@@ -67,6 +68,32 @@ async def test_a_command_is_in_the_groups_of_its_project_and_organisation_as_the
         assert int(most.read_text()) == 1 << 30
     finally:
         held.remove()
+
+
+class Counting(LocalStorage):
+    """A storage that counts what is read."""
+
+    reads = 0
+
+    async def get(self, key: str) -> bytes:
+        self.reads += 1
+        return await super().get(key)
+
+
+async def test_what_one_task_read_the_next_does_not_read_from_the_storage(
+    desk: Any, template: TemplatePackage, tmp_path: Path
+) -> None:
+    await desk.submit()
+    (plan,) = (await desk.turn()).started
+    studio: Any = SimpleNamespace(home=tmp_path, settings=KernelSettings())
+    storage = Counting(tmp_path)
+    digest = await Blobs(storage).put(b"x")
+    ref = FileRef(path="x", digest=digest, size=1, producer="t")
+    room = ToolRoom(studio, Blobs(storage), desk.journal)
+    for _ in range(2):
+        tools = await room.lend(plan, template, Pieces())
+        assert await tools.read(ref) == b"x"
+    assert storage.reads == 1
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ from fnmatch import fnmatchcase
 from factory_core.contracts.agent import Finding, FindingLevel, GateResult, Outcome, Tools, Work
 from factory_core.contracts.files import FileRef
 
-from .weaknesses import find_weaknesses
+from .weaknesses import find_weaknesses, told_weaknesses
 
 __all__ = ["Auditor", "secrets_in"]
 
@@ -35,7 +35,7 @@ class Auditor:
     """Fails its gate for a secret in a file; all else it finds is told."""
 
     name = "auditor"
-    version = "1"
+    version = "2"
 
     async def run(self, work: Work, tools: Tools) -> Outcome:
         """Findings about every file, the plan's forbidden words and the deliverables."""
@@ -94,7 +94,9 @@ def _missing(work: Work) -> Iterator[Finding]:
 
 
 async def _weak(work: Work, tools: Tools) -> list[Finding]:
-    _, weaknesses = await find_weaknesses(work.inputs, tools)
+    weaknesses = told_weaknesses(work)
+    if weaknesses is None:
+        _, weaknesses = await find_weaknesses(work.inputs, tools)
     if weaknesses is None:
         message = "bandit could not read the code."
         return [Finding(level=FindingLevel.WARNING, code="bandit", message=message)]

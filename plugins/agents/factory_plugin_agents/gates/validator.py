@@ -27,7 +27,7 @@ class Validator:
     """Runs the gate that the work's parameter ``gate`` names. A gate that fails is a result, not a failed task."""
 
     name = "validator"
-    version = "8"
+    version = "9"
 
     async def run(self, work: Work, tools: Tools) -> Outcome:
         """The gate's result, with the findings behind it. Only an unknown gate fails the task."""

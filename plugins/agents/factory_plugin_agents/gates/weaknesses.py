@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
-from msgspec import Struct
+import contextlib
+import hashlib
+
+import msgspec
+from msgspec import Struct, to_builtins
 
 from factory_core.contracts.agent import Finding, FindingLevel, GateResult, Outcome, Tools, Work
 from factory_core.contracts.files import FileRef
@@ -10,11 +14,13 @@ from factory_core.contracts.sandbox import SandboxResult
 
 from .evidence import decoded, failed
 
-__all__ = ["Weakness", "check_security", "find_weaknesses"]
+__all__ = ["Weakness", "check_security", "find_weaknesses", "told_weaknesses"]
 
 GATE = "security"
 LIMIT = "0 high findings"
 LEVELS = {"HIGH": FindingLevel.ERROR, "MEDIUM": FindingLevel.WARNING, "LOW": FindingLevel.INFO}
+VALIDATOR = "validator"
+"""The agent of the gates."""
 ENDED_WELL = (0, 1)
 
 
@@ -33,6 +39,13 @@ class _Unread(Struct):
     reason: str
 
 
+class _Told(Struct):
+    """The gate's data: what was found, and the digest of the code it was found in."""
+
+    weaknesses: list[Weakness]
+    code: str
+
+
 class _Summary(Struct):
     results: list[Weakness]
     errors: list[_Unread]
@@ -42,7 +55,7 @@ async def find_weaknesses(
     code: tuple[FileRef, ...], tools: Tools
 ) -> tuple[SandboxResult, list[Weakness] | None]:
     """What bandit says about the application; None when it could not say."""
-    application = tuple(ref for ref in code if ref.path.startswith("app/") and ref.path.endswith(".py"))
+    application = _application(code)
     command = ("python", "-m", "bandit", "--recursive", "app", "--format", "json", "--quiet")
     result, _ = await tools.run(command, application)
     summary = decoded(result.stdout, _Summary)
@@ -52,7 +65,7 @@ async def find_weaknesses(
 
 
 async def check_security(work: Work, tools: Tools) -> Outcome:
-    """Passed without a finding of high severity; lesser ones are told."""
+    """Passed without a finding of high severity; lesser ones are told. Its data tell all of them, for the audit."""
     result, weaknesses = await find_weaknesses(work.inputs, tools)
     if weaknesses is None:
         return failed(GATE, result, LIMIT)
@@ -74,4 +87,27 @@ async def check_security(work: Work, tools: Tools) -> Outcome:
         )
         for each in weaknesses
     )
-    return Outcome(gates=(gate,), findings=findings)
+    return Outcome(
+        gates=(gate,), findings=findings, data=to_builtins(_Told(weaknesses, _digest(work.inputs)))
+    )
+
+
+def told_weaknesses(work: Work) -> list[Weakness] | None:
+    """What the template's own gate found in the same code; None when it told this task nothing of it. No other task is
+    believed."""
+    for kind in work.template.manifest.work:
+        if kind.agent == VALIDATOR and kind.params.get("gate") == GATE and kind.name in work.upstream:
+            with contextlib.suppress(msgspec.ValidationError):  # of an earlier version
+                told = msgspec.convert(work.upstream[kind.name], _Told)
+                if told.code == _digest(work.inputs):
+                    return told.weaknesses
+    return None
+
+
+def _application(code: tuple[FileRef, ...]) -> tuple[FileRef, ...]:
+    return tuple(ref for ref in code if ref.path.startswith("app/") and ref.path.endswith(".py"))
+
+
+def _digest(code: tuple[FileRef, ...]) -> str:
+    files = sorted((ref.path, ref.digest) for ref in _application(code))
+    return hashlib.sha256(msgspec.json.encode(files)).hexdigest()

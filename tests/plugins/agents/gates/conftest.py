@@ -276,7 +276,7 @@ def check(template, toolchain, blueprint, tmp_path, sandbox) -> Callable[..., Ou
         pass
 
     async def go(
-        gate: str, files: dict[str, str], spec: Blueprint, pieces: Pieces | None, **data: Any
+        gate: str, files: dict[str, str], spec: Blueprint, pieces: Pieces | None, told_by: str, **data: Any
     ) -> Outcome:
         blobs = Blobs(Shelf())
         tools = BuildTools(
@@ -301,7 +301,7 @@ def check(template, toolchain, blueprint, tmp_path, sandbox) -> Callable[..., Ou
             blueprint=spec,
             template=template,
             inputs=tuple(inputs),
-            upstream={"before": data} if data else {},
+            upstream={told_by: data} if data else {},
         )
         validator, auditor = agents()
         return await (auditor if gate == "audit" else validator).run(work, tools)
@@ -311,9 +311,10 @@ def check(template, toolchain, blueprint, tmp_path, sandbox) -> Callable[..., Ou
         files: dict[str, str],
         spec: Blueprint = blueprint,
         pieces: Pieces | None = None,
+        told_by: str = "before",
         **data: Any,
     ) -> Outcome:
-        return asyncio.run(go(gate, files, spec, pieces, **data))
+        return asyncio.run(go(gate, files, spec, pieces, told_by, **data))
 
     return run
 

@@ -71,10 +71,16 @@ def test_no_application_is_not_a_secure_one(check, project):
     ("path", "old", "new", "told"),
     [
         ("app/main.py", '"/health"', '"/healthy"', "did not start"),
-        ("app/main.py", "app = FastAPI()", "app = FastAPI(", "did not start"),
+        ("app/main.py", "app = FastAPI()", "app = FastAPI(", "SyntaxError"),
+        (
+            "app/main.py",
+            "app = FastAPI()",
+            "import sqlalchemy\n\nsqlalchemy.orm\napp = FastAPI()",
+            "AttributeError",
+        ),
         ("app/routes/book.py", "raise HTTPException(404)", "raise HTTPException(410)", "410 instead of 404"),
         ("app/routes/book.py", "status_code=501", "status_code=200", "200 instead of 501"),
-        ("alembic.ini", "script_location = migrations", "", "did not start"),
+        ("alembic.ini", "script_location = migrations", "", "No 'script_location' key found"),
     ],
 )
 def test_a_service_that_breaks_the_contract_fails_to_boot(check, project, path, old, new, told):
@@ -237,3 +243,25 @@ def test_what_was_not_to_be_built_and_what_is_missing_is_told(check, project, bl
     told = {(finding.code, finding.path) for finding in outcome.findings}
     assert {("do-not-build", "app/blockchain/ledger.py"), ("deliverable", "README.md")} <= told
     assert ("deliverable", "main.py") not in told
+
+
+def test_the_audit_takes_what_the_security_gate_told_and_believes_nobody_else(check, project, sandbox):
+    weak = project | {"app/weak.py": "X = eval(input())\n"}
+    gated = check("security", weak)
+    own = check("audit", weak)
+    assert [each.path for each in own.findings if each.code == "B307"] == ["app/weak.py"]
+    ran = sandbox.ran
+    assert check("audit", weak, told_by="gate-security", **gated.data) == own
+    assert sandbox.ran == ran
+    lies = {**gated.data, "weaknesses": []}
+    assert check("audit", weak, told_by="gate-lint", **lies) == own
+    assert check("audit", weak, told_by="models/Card", **lies) == own
+    assert check("audit", weak, told_by="gate-security", weaknesses=3) == own
+    assert sandbox.ran == ran + 3
+
+
+def test_the_audit_looks_itself_at_code_that_changed_after_the_security_gate(check, project):
+    gated = check("security", project)
+    weak = project | {"app/weak.py": "X = eval(input())\n"}
+    told = check("audit", weak, told_by="gate-security", **gated.data)
+    assert [each.path for each in told.findings if each.code == "B307"] == ["app/weak.py"]
