@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection
+from collections.abc import Mapping as Lookup
 from typing import Any
 
 from msgspec import Struct
 from msgspec.structs import replace
 
-from factory_core.contracts.blueprint import AcceptanceCase, Role, Step
+from factory_core.contracts.blueprint import AcceptanceCase, Entity, Role, Step
 
 from .links import Links
-from .names import check_known
+from .names import BUILT_IN, check_known
 from .notes import Notes, nearest, quote
 from .roles import NOBODY
 from .tree import Entry, Mapping, Scalar, Tree, plain, walk
@@ -23,6 +24,7 @@ METHODS = ("get", "post", "patch", "delete")
 STEP_KEYS = (*METHODS, "body", "as", "expect", "save")
 EXPECT_KEYS = ("status", "body", "count", "header", "absent")
 CASE_KEYS = ("name", "requirement", "steps")
+SUCCESSES = range(200, 300)
 VARIABLE = re.compile(r"\$(?:\$|([A-Za-z_][A-Za-z0-9_]*)((?:\.[A-Za-z0-9_]+)*))")
 
 
@@ -33,15 +35,22 @@ class Stage(Struct, frozen=True):
     default: str | None
     paths: Collection[str]
     """First segments of all paths that answer, such as ``/cards``; empty when that is not known."""
+    rows: Lookup[str, Entity]
+    """What a call such as ``POST /cards`` or ``PATCH /cards/{id}`` takes and answers."""
     links: Links
     notes: Notes
 
 
 def read_acceptance(
-    tree: Tree | None, roles: tuple[Role, ...], paths: Collection[str], links: Links, notes: Notes
+    tree: Tree | None,
+    roles: tuple[Role, ...],
+    paths: Collection[str],
+    rows: Lookup[str, Entity],
+    links: Links,
+    notes: Notes,
 ) -> tuple[AcceptanceCase, ...]:
-    """The cases, names unique."""
-    stage = Stage(roles, first_all(roles), paths, links, notes)
+    """The cases, names unique. ``paths`` and ``rows`` are those of ``Stage``."""
+    stage = Stage(roles, first_all(roles), paths, rows, links, notes)
     cases: dict[str, AcceptanceCase] = {}
     for number, item in enumerate(notes.items(tree, "acceptance"), 1):
         mapping = notes.mapping(item, "An acceptance case")
@@ -125,6 +134,7 @@ def read_step(mapping: Mapping, saved: set[str], stage: Stage) -> Step | None:
     )
     step = read_expect(step, mapping.get("expect"), notes)
     check_path(step, call.value, stage)
+    check_fields(step, mapping, stage)
     return step
 
 
@@ -134,6 +144,23 @@ def check_path(step: Step, tree: Tree, stage: Stage) -> None:
     if stage.paths and step.status != 404 and head not in stage.paths and step.path.startswith("/"):
         hint = nearest(head, stage.paths) or f"Paths: {', '.join(sorted(stage.paths)[:12])}."
         stage.notes.warn("no-such-path", f"Nothing answers under {quote(head)}.", tree, hint)
+
+
+def check_fields(step: Step, mapping: Mapping, stage: Stage) -> None:
+    """Warn of keys that the entity does not have, where the story expects a success."""
+    head, *rest = step.path.partition("?")[0].strip("/").split("/")
+    entity = stage.rows.get(f"{step.method} /{'/'.join([head, *('{id}' for _ in rest)])}")
+    if entity is None or not (step.status is None or step.status in SUCCESSES):
+        return
+    known = [*BUILT_IN, *(field.name for field in entity.fields)]
+    expect = mapping.get("expect")
+    answer = expect.get("body") if isinstance(expect, Mapping) else None
+    for body in (mapping.get("body"), answer):
+        for entry in body.entries if isinstance(body, Mapping) else ():
+            if entry.key.text not in known:
+                message = f"{entity.name} has no field {quote(entry.key.text)}."
+                hint = nearest(entry.key.text, known) or f"Fields: {', '.join(known[:12])}."
+                stage.notes.warn("no-such-field", message, entry.key, hint)
 
 
 def first_all(roles: tuple[Role, ...]) -> str | None:

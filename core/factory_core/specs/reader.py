@@ -8,7 +8,7 @@ from contextlib import suppress
 from msgspec import Struct
 from msgspec.structs import replace
 
-from factory_core.contracts.blueprint import Blueprint, Endpoint, Entity, Node, Requirement
+from factory_core.contracts.blueprint import Blueprint, CrudCall, Endpoint, Entity, Node, Requirement
 
 from .acceptance import read_acceptance
 from .comments import Comment, attach, find_comments
@@ -149,7 +149,12 @@ def understand(document: Document, notes: Notes) -> Blueprint:
         views=read_views(root.get("views"), entities, links, notes),
         requirements=tuple(requirements),
         acceptance=read_acceptance(
-            root.get("acceptance"), roles, paths_of(entities, endpoints), links, notes
+            root.get("acceptance"),
+            roles,
+            paths_of(entities, endpoints),
+            rows_of(entities, endpoints),
+            links,
+            notes,
         ),
     )
     blueprint = with_plan(blueprint, document, loose, notes)
@@ -241,6 +246,18 @@ def paths_of(entities: dict[str, Entity], endpoints: tuple[Endpoint, ...]) -> se
         return set()
     declared = {"/" + endpoint.path.split("/")[1] for endpoint in endpoints}
     return {entity.path for entity in entities.values()} | declared | {f"/{path}" for path in RESERVED_PATHS}
+
+
+def rows_of(entities: dict[str, Entity], endpoints: tuple[Endpoint, ...]) -> dict[str, Entity]:
+    """The entity whose row a call takes or answers, unless the call is declared to do something else."""
+    calls: dict[str, Entity] = {}
+    for entity in entities.values():
+        one = f"{entity.path}/{{id}}"
+        calls |= dict.fromkeys((f"POST {entity.path}", f"GET {one}", f"PATCH {one}"), entity)
+    other = [each for each in endpoints if each.call in (CrudCall.ACTION, CrudCall.STUB)]
+    for endpoint in other:
+        calls.pop(f"{endpoint.method} {endpoint.path}", None)
+    return calls
 
 
 def parts_of(blueprint: Blueprint, entities: dict[str, Entity]) -> set[str]:

@@ -133,3 +133,30 @@ def test_cases_have_names_of_their_own(complaints, blueprint):
     found = blueprint("acceptance:\n  - {steps: [{get: /x}]}\n")
     assert found.acceptance[0].name == "case 1"
     assert found.assumptions
+
+
+@pytest.mark.parametrize(
+    ("step", "hint"),
+    [
+        ("{post: /cards, body: {titel: x}, expect: 201}", "Did you mean title?"),
+        ("{post: /cards, body: {zzz: x}}", "Fields: id, created_at, updated_at, title."),
+        ("{patch: /cards/1, body: {titel: x}}", "Did you mean title?"),
+        ("{get: /cards/1, expect: {body: {titel: x}}}", "Did you mean title?"),
+        ("{post: /cards, body: {title: x}, expect: {body: {id: any, title: x}}}", None),
+        ("{post: /cards, body: {titel: x}, expect: 422}", None),
+        ("{post: /cards/1/finish, body: {titel: x}}", None),
+        ("{post: /notes, body: {titel: x}}", None),
+        ("{post: /weather, body: {titel: x}}", None),
+        ("{get: /cards, expect: {body: {items: []}}}", None),
+    ],
+)
+def test_a_key_that_the_entity_lacks_is_a_warning_where_a_success_is_expected(reading, step, hint):
+    text = "project: {name: T}\nentities: {Card: {title: text}, Note: {title: text?}}\n"
+    text += "endpoints: {POST /notes: {creates: Note}, POST /weather: {}}\nacceptance:\n"
+    found = reading(f"{text}  - {{name: a, steps: [{step}]}}\n")
+    assert found.blueprint is not None
+    about = [problem for problem in found.problems if problem.code == "no-such-field"]
+    assert [problem.suggestion for problem in about] == ([hint] if hint else [])
+    assert all(
+        problem.line == 5 and step[problem.column - 23 :].startswith(("titel", "zzz")) for problem in about
+    )
