@@ -24,8 +24,8 @@ from factory_core.errors import FactoryError
 from factory_core.kernel.boot import COMMAND_HOOKS, KERNEL_COMMANDS, start
 from factory_core.kernel.version import VERSION
 from factory_core.plain import plain_lines
+from factory_core.usage import WRONG_USAGE, CommandGroup
 
-WRONG_USAGE = 64
 OUR_DEFECT = 70
 INTERRUPTED = 130
 
@@ -43,7 +43,7 @@ class CommandBroken(FactoryError):
         )
 
 
-class StudioGroup(click.RichGroup):
+class StudioGroup(CommandGroup):
     """Knows every command by name and imports only the one that is used."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:

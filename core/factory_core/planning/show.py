@@ -47,7 +47,7 @@ def everything(plan: Plan, *, width: int) -> RenderableType:
 def headline(plan: Plan) -> str:
     """The plan in one sentence and the quote in another."""
     quote = plan.quote
-    work = _count(quote.agents, "task")
+    work = _count(quote.tasks, "task")
     hands = "one agent" if quote.agents == 1 else f"{quote.agents} agents"
     scaled = f" Agents are scaled to {plan.scale:.2f} of what was asked for." if plan.scale != 1 else ""
     worked = f" It works as {plan.paradigm}." if plan.regions else ""

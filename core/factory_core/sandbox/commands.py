@@ -10,13 +10,15 @@ from typing import TYPE_CHECKING
 
 import rich_click as click
 
+from factory_core.usage import CommandGroup
+
 if TYPE_CHECKING:
     from pathlib import Path
 
     from factory_core.kernel.boot import Studio
 
 
-@click.group()
+@click.group(cls=CommandGroup)
 def toolchain() -> None:
     """Show or fetch the locked packages that generated software stands on."""
 

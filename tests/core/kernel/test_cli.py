@@ -73,6 +73,13 @@ def test_help_lists_every_command_and_imports_none(run: Any, greetings: None) ->
     assert "greetings" not in sys.modules
 
 
+@pytest.mark.parametrize("words", [(), ("builds",), ("toolchain",)])
+def test_a_group_without_a_command_is_wrong_usage_and_shows_help(run: Any, words: tuple[str, ...]) -> None:
+    code, out, _ = run(*words)
+    assert code == 64
+    assert "Usage: studio" in out
+
+
 @pytest.mark.parametrize("target", KERNEL_COMMANDS.values(), ids=KERNEL_COMMANDS.keys())
 def test_every_command_of_the_kernel_exists_and_explains_itself(target: str) -> None:
     assert cli._first_sentence(target).endswith((".", "."))

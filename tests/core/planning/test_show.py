@@ -68,7 +68,7 @@ def test_the_headline_is_said_once_and_counts_in_english(
     assert text.count(headline(plan).splitlines()[0]) == 1
     assert "(1 task)" in text
     assert "(1 tasks)" not in text
-    alone = replace(plan, phases=("deliver",), quote=replace(plan.quote, agents=1))
+    alone = replace(plan, phases=("deliver",), quote=replace(plan.quote, tasks=1, agents=1))
     assert headline(alone).startswith("1 task for one agent in 1 phase: ")
 
 

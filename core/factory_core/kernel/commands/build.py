@@ -20,6 +20,7 @@ from factory_core.kernel.commands.build_boot import attached, boot, identify
 from factory_core.kernel.commands.build_control import CONTROL
 from factory_core.kernel.commands.build_release import ONTO_HELP, named_release
 from factory_core.kernel.commands.specs import SPEC_WRONG, read_spec_bytes
+from factory_core.usage import CommandGroup
 
 if TYPE_CHECKING:
     from factory_core.kernel.commands.build_ending import Ending
@@ -113,7 +114,7 @@ def _exit_code(ending: Ending, *, strict: bool) -> int:
     return ending.exit_code
 
 
-@click.group()
+@click.group(cls=CommandGroup)
 def builds() -> None:
     """List, show, follow and read builds; pause, cancel, retry, fork and compare them."""
 

@@ -13,6 +13,7 @@ from rich.table import Table
 
 from factory_core.builds.comparison import BuildComparison, Pair, Side, TaskPair
 from factory_core.kernel.boot import Studio
+from factory_core.kernel.commands.output import open_console
 from factory_core.kernel.database import LOCAL_ORGANISATION
 from factory_core.kernel.office import open_service
 from factory_core.plain import said
@@ -34,7 +35,7 @@ def print_comparison(studio: Studio, left: UUID, right: UUID, *, as_json: bool) 
     if as_json:
         click.echo(msgspec.json.encode(found))
         return
-    console = Console()
+    console = open_console()
     console.print(_heads(found))
     _print_pairs(console, "requirements", found.requirements)
     _print_pairs(console, "gates", found.gates)

@@ -16,7 +16,6 @@ from uuid import UUID
 
 import asyncpg
 import msgspec
-from rich.console import Console
 
 from factory_core.builds.line import is_passing
 from factory_core.builds.progress import Progress
@@ -28,6 +27,7 @@ from factory_core.kernel.boot import Studio
 from factory_core.kernel.commands.build_ending import Ending, conclude, show_ending
 from factory_core.kernel.commands.build_guard import Guard
 from factory_core.kernel.commands.build_view import BuildFace, choose_face
+from factory_core.kernel.commands.output import open_console
 from factory_core.kernel.database import LOCAL_ORGANISATION, DatabaseUnreachable
 from factory_core.kernel.office import open_service
 from factory_core.kernel.supervisor import Attached
@@ -53,7 +53,7 @@ class BuildWatch:
         self._studio = studio
         self._guard = Guard(attached, studio.home)
         self._json = as_json
-        self._console = Console(stderr=as_json)
+        self._console = open_console(stderr=as_json)
         self._interrupted = asyncio.Event()
 
     async def order(self, order: BuildOrder) -> UUID:

@@ -14,6 +14,7 @@ from rich.table import Column, Table
 from factory_core.builds.journal import AttemptRow, BuildRow, TaskRow
 from factory_core.contracts.events import BuildState
 from factory_core.kernel.boot import Studio
+from factory_core.kernel.commands.output import open_console
 from factory_core.kernel.database import LOCAL_ORGANISATION
 from factory_core.kernel.office import open_service
 from factory_core.plain import said
@@ -48,7 +49,7 @@ def print_builds(studio: Studio, *, as_json: bool, limit: int) -> None:
         started = f"{row.created_at:%Y-%m-%d %H:%M}"
         done = f"{row.tasks - row.unfinished}/{row.tasks}"
         table.add_row(str(row.id), said(str(row.options.get("project", ""))), row.state.value, started, done)
-    Console().print(table if rows else said("No builds yet: studio build SPEC starts one."))
+    open_console().print(table if rows else said("No builds yet: studio build SPEC starts one."))
 
 
 def print_build(studio: Studio, identity: UUID, *, as_json: bool) -> None:
@@ -65,7 +66,7 @@ def print_build(studio: Studio, identity: UUID, *, as_json: bool) -> None:
     if as_json:
         click.echo(msgspec.json.encode({"build": row, "tasks": tasks, "attempts": attempts}))
         return
-    console = Console()
+    console = open_console()
     console.print(said(f"{row.options.get('project', '')}  {row.id}  {row.state.value}", style="bold"))
     _print_standing(console, row)
     console.print(said(_times(row)))

@@ -12,6 +12,7 @@ import msgspec
 import rich_click as click
 
 from factory_core.kernel.commands.operating import Json, with_database
+from factory_core.kernel.commands.output import open_console
 from factory_core.plain import plain, said
 
 if TYPE_CHECKING:
@@ -41,9 +42,8 @@ def status(as_json: bool = False) -> None:
     if as_json:
         click.echo(msgspec.json.encode({"queues": queues, "workers": workers}))
         return
-    from rich.console import Console
 
-    console = Console()
+    console = open_console()
     console.print(_queue_table(queues))
     console.print(_worker_table(workers) if workers else "No worker runs. 'studio worker' starts one.")
     if any(row.dead for row in queues):

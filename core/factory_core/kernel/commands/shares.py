@@ -13,6 +13,7 @@ import msgspec
 import rich_click as click
 
 from factory_core.kernel.commands.operating import Json, with_database
+from factory_core.kernel.commands.output import open_console
 from factory_core.plain import plain, said
 
 if TYPE_CHECKING:
@@ -112,9 +113,8 @@ def show(as_json: bool = False) -> None:
     if as_json:
         click.echo(msgspec.json.encode(found))
         return
-    from rich.console import Console
 
-    console = Console()
+    console = open_console()
     console.print(_table(found))
     for each in found:
         if each.more_projects:

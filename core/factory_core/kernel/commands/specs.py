@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING
 
 import rich_click as click
 
+from factory_core.kernel.commands.output import open_console
+
 if TYPE_CHECKING:
     from factory_core.contracts.plan import Plan
     from factory_core.specs import Reading
@@ -116,7 +118,6 @@ def plan(
 
 def _print(plan: Plan, *, as_json: bool, dot: bool) -> None:
     import msgspec
-    from rich.console import Console
 
     from factory_core.planning import show
 
@@ -125,5 +126,5 @@ def _print(plan: Plan, *, as_json: bool, dot: bool) -> None:
     elif dot:
         click.echo(show.to_dot(plan), nl=False)
     else:
-        console = Console()
+        console = open_console()
         console.print(show.everything(plan, width=console.width))
