@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
@@ -134,6 +135,13 @@ def test_an_acceptance_case_that_cannot_hold_fails_the_build_and_leaves_the_repo
     assert built.code == 1, explain(built)
     assert not list(built.out.glob("*.zip"))
     assert [row["state"] for row in built.report["requirements"]] == ["failed"]
+    (case,) = built.report["acceptance"]
+    assert (
+        case["line"] == spec.read_text().splitlines().index("      - {get: /notes/$note.id, expect: 404}") + 1
+    )
+    assert re.fullmatch(r"step 2, GET /notes/[\w-]+: answered 200 instead of 404: \{.*", case["reason"])
+    assert f"✗ a note vanishes (line {case['line']}): {case['reason']}\n" in built.output
+    assert "To read on: studio builds logs " in built.output
 
 
 def test_strict_is_not_content_with_gaps(studio: Any, tmp_path: Path) -> None:

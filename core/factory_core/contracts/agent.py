@@ -66,6 +66,11 @@ class CaseResult(Struct, frozen=True, kw_only=True):
     passed: bool
     requirements: tuple[str, ...] = ()
     detail: str = ""
+    """All that was said of it, for whoever mends it."""
+    step: int = 0
+    """The number of the step that failed, counted from 1; 0 = none, or not known."""
+    reason: str = ""
+    """Why it failed, in a line or two."""
 
 
 class Message(Struct, frozen=True, kw_only=True):

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable
+from typing import Any
 
 import msgspec
 import pytest
@@ -17,11 +18,13 @@ from factory_core.builds.harvest import (
 )
 from factory_core.contracts.agent import CaseResult, GateResult
 from factory_core.contracts.blueprint import (
+    AcceptanceCase,
     Blueprint,
     Constraints,
     Node,
     NodeState,
     RequirementState,
+    Step,
 )
 from factory_core.contracts.plan import Team
 from factory_core.contracts.template import TemplatePackage
@@ -43,6 +46,22 @@ class TestRequirements:
     def test_a_failing_case_fails_even_beside_passing_ones(self, evidence: Callable[..., Evidence]) -> None:
         broken = (*evidence().cases, CaseResult(name="finishing", passed=False))
         assert state(make_report(evidence(cases=broken)), "R-case") is RequirementState.FAILED
+
+    def test_a_failing_case_is_told_by_the_line_of_its_step(
+        self, evidence: Callable[..., Evidence], blueprint_of: Callable[..., Blueprint]
+    ) -> None:
+        steps = tuple(Step(method="GET", path="/cards", line=line) for line in (21, 22))
+        finishing = AcceptanceCase(name="finishing", steps=steps, line=20)
+        spec = blueprint_of(acceptance=(finishing,))
+
+        def row(**found: Any) -> tuple[int, str]:
+            told = make_report(evidence(spec, cases=(CaseResult(name="finishing", **found),))).acceptance[0]
+            return told.line, told.reason
+
+        assert row(passed=False, step=2, reason="no") == (22, "no")
+        assert row(passed=False, step=3, reason="no") == (20, "no")
+        assert row(passed=False) == (20, "")
+        assert row(passed=True) == (20, "")
 
     def test_a_case_that_did_not_run_proves_nothing(self, evidence: Callable[..., Evidence]) -> None:
         report = make_report(evidence(cases=()))

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 from msgspec.structs import replace
 
+from factory_core.contracts.acceptance import AcceptanceCase
 from factory_core.planning.graph import finish_times
 
 from .evidence import Evidence, Proof
@@ -132,14 +133,19 @@ def _figures(evidence: Evidence) -> PlanFigures:
 
 
 def _acceptance(proof: Proof) -> tuple[AcceptanceRow, ...]:
-    return tuple(
-        AcceptanceRow(
-            name=case.name,
-            requirement=case.requirements,
-            passed=proof.result(case) is True,
-            ran=proof.result(case) is not None,
-        )
-        for case in proof.blueprint.acceptance
+    return tuple(_case(case, proof) for case in proof.blueprint.acceptance)
+
+
+def _case(case: AcceptanceCase, proof: Proof) -> AcceptanceRow:
+    failed = proof.failed(case)
+    step = failed.step if failed else 0
+    return AcceptanceRow(
+        name=case.name,
+        requirement=case.requirements,
+        passed=proof.result(case) is True,
+        ran=proof.result(case) is not None,
+        line=case.steps[step - 1].line if 0 < step <= len(case.steps) else case.line,
+        reason=failed.reason if failed else "",
     )
 
 

@@ -82,7 +82,11 @@ class Proof:
     def result(self, case: AcceptanceCase) -> bool | None:
         """Whether the case passed; None when it did not run."""
         ends = self._results.get(case.name)
-        return None if ends is None else all(ends)
+        return None if ends is None else all(end.passed for end in ends)
+
+    def failed(self, case: AcceptanceCase) -> CaseResult | None:
+        """The first failure of the case; None when there is none."""
+        return next((end for end in self._results.get(case.name, ()) if not end.passed), None)
 
     def cases_of(self, requirement: str) -> Sequence[AcceptanceCase]:
         """The cases that name a requirement, or that it names itself."""
@@ -141,10 +145,10 @@ class Proof:
         return cases
 
     @cached_property
-    def _results(self) -> dict[str, list[bool]]:
-        results: dict[str, list[bool]] = {}
+    def _results(self) -> dict[str, list[CaseResult]]:
+        results: dict[str, list[CaseResult]] = {}
         for case in self.evidence.cases:
-            results.setdefault(case.name, []).append(case.passed)
+            results.setdefault(case.name, []).append(case)
         return results
 
     @cached_property

@@ -79,10 +79,16 @@ def _gates(report: BuildReport) -> Iterator[str]:
     gates = ((row.name, _ended(row.passed), row.figure, row.limit) for row in report.gates)
     yield from _table("Gates", ("gate", "result", "figure", "limit"), gates)
     cases = (
-        (row.name, ", ".join(row.requirement), _ended(row.passed) if row.ran else "did not run")
+        (
+            row.name,
+            ", ".join(row.requirement),
+            _ended(row.passed) if row.ran else "did not run",
+            row.reason,
+            str(row.line),
+        )
         for row in report.acceptance
     )
-    yield from _table("Acceptance cases", ("case", "requirement", "result"), cases)
+    yield from _table("Acceptance cases", ("case", "requirement", "result", "reason", "line"), cases)
 
 
 def _tracks(report: BuildReport) -> Iterator[str]:

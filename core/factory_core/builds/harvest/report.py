@@ -132,6 +132,10 @@ class AcceptanceRow(Struct, frozen=True, kw_only=True):
     requirement: tuple[str, ...]
     passed: bool
     ran: bool
+    line: int = 0
+    """Of the spec: where the step stands that failed, or else the case."""
+    reason: str = ""
+    """Why it failed: what its step asked for and what was answered."""
 
 
 class AssumptionRow(Struct, frozen=True, kw_only=True):

@@ -11,7 +11,7 @@ from msgspec import Struct
 from rich.console import Console
 from rich.table import Table
 
-from factory_core.builds.harvest.report import GateRow, RequirementRow
+from factory_core.builds.harvest.report import AcceptanceRow, GateRow, RequirementRow
 from factory_core.builds.progress import Progress
 from factory_core.builds.service import BuildService
 from factory_core.contracts.events import BuildState
@@ -28,6 +28,7 @@ _STYLES = {
     "not understood": "dim",
 }
 LONGEST_TABLE = 40
+MOST_CASES = 10
 
 
 class Ending(Struct, frozen=True, kw_only=True):
@@ -40,6 +41,8 @@ class Ending(Struct, frozen=True, kw_only=True):
     files: tuple[str, ...] = ()
     requirements: tuple[RequirementRow, ...] = ()
     gates: tuple[GateRow, ...] = ()
+    failed_cases: tuple[AcceptanceRow, ...] = ()
+    """Acceptance cases that did not run or did not pass."""
     counts: dict[str, int] = {}
     gaps: int = 0
 
@@ -54,6 +57,7 @@ async def conclude(service: BuildService, identity: UUID, progress: Progress, ou
         if ref.name == "BUILD_REPORT.json":
             report = msgspec.json.decode(content)
     failures = await service.failures(LOCAL_ORGANISATION, identity)
+    cases = msgspec.convert(report.get("acceptance", ()), tuple[AcceptanceRow, ...])
     nodes = [str(node["state"]) for node in report.get("nodes", ())]
     environment = any(row.result.get("data", {}).get("environment") for row in failures)
     return Ending(
@@ -64,6 +68,7 @@ async def conclude(service: BuildService, identity: UUID, progress: Progress, ou
         files=tuple(files),
         requirements=msgspec.convert(report.get("requirements", ()), tuple[RequirementRow, ...]),
         gates=msgspec.convert(report.get("gates", ()), tuple[GateRow, ...]),
+        failed_cases=tuple(case for case in cases if not case.passed),
         counts={state: nodes.count(state) for state in sorted(set(nodes))},
         gaps=sum(state in ("stubbed", "not understood") for state in nodes),
     )
@@ -93,6 +98,10 @@ def show_ending(console: Console, ending: Ending, seconds: float) -> None:
         mark = said("✓", style="green") if gate.passed else said("✗", style="bold red")
         limit = f" (limit {gate.limit})" if gate.limit else ""
         console.print(mark, said(f"{gate.name}: {gate.figure}{limit}"))
+    for case in ending.failed_cases[:MOST_CASES]:
+        why = f": {case.reason}" if case.reason else ""
+        told = said(f"{case.name} (line {case.line}){why}")
+        console.print(said("✗", style="bold red"), told, soft_wrap=True)
     if ending.counts:
         console.print(
             said("specification: " + ", ".join(f"{n} {state}" for state, n in ending.counts.items()))
@@ -103,6 +112,8 @@ def show_ending(console: Console, ending: Ending, seconds: float) -> None:
     console.print(said(f"{ending.state.value} in {seconds:.1f} s", style=style))
     for file in ending.files:
         console.print(said(f"  {file}"), soft_wrap=True)
+    if ending.state is BuildState.FAILED:
+        console.print(said(f"To read on: studio builds logs {ending.build}"), soft_wrap=True)
     if ending.state is BuildState.CANCELLED:
         console.print(said(f"To resume: studio builds retry {ending.build}"), soft_wrap=True)
         console.print(said("Finished work is remembered, also by a new build."))

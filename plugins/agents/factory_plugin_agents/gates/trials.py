@@ -7,6 +7,7 @@ since, is not run again: its results and the lines it covered are taken from the
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -34,6 +35,8 @@ LONGEST_REASON = 500
 FINISHED = (0, 1)
 """Exit codes of a run that reached its end, with or without failures."""
 LEAST_COVERED = 5
+_STEP = re.compile(r"step (\d+), ")
+"""How the tests of acceptance cases say where they failed (``tests/story.py``)."""
 
 
 class _Test(Struct):
@@ -237,12 +240,16 @@ def _cases(work: Work, tests: list[_Test]) -> tuple[CaseResult, ...]:
             test for test in tests if test.node.startswith(ACCEPTANCE) and _name(test) == f"test_{view.slug}"
         ]
         wrong = [test for test in mine if test.outcome != "passed"]
+        reason = _because(wrong[0]) if wrong else "" if mine else "No test of this case was run."
+        step = _STEP.match(reason)
         results.append(
             CaseResult(
                 name=case.name,
                 passed=bool(mine) and not wrong,
                 requirements=case.requirements,
-                detail="".join(test.detail for test in wrong) if mine else "No test of this case was run.",
+                detail="".join(test.detail for test in wrong) or reason,
+                step=int(step[1]) if step else 0,
+                reason=reason,
             )
         )
     return tuple(results)
@@ -262,6 +269,11 @@ def _findings(run: _Run) -> Iterable[Finding]:
     for broken in run.broken:
         path, _, detail = broken.partition(": ")
         yield Finding(level=FindingLevel.ERROR, code="collection", message=_reason(detail), path=path)
+
+
+def _because(test: _Test) -> str:
+    """What a test said itself when it failed, without what pytest adds."""
+    return _reason(test.detail).partition("\n")[0].removeprefix("AssertionError: ")
 
 
 def _reason(detail: str) -> str:

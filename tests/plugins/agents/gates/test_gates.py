@@ -122,9 +122,17 @@ def test_a_failing_case_is_told_with_what_it_saw(check, project):
     assert not gate(outcome, "tests").passed
     assert not outcome.cases[0].passed
     assert "418" in outcome.cases[0].detail
+    assert (outcome.cases[0].step, outcome.cases[0].reason) == (0, "assert 200 == 418")
     assert gate(outcome, "contract tests").passed
     (finding,) = outcome.findings
     assert finding.message.startswith("test_a_book_is_found_again failed: AssertionError: assert 200 == 418")
+
+
+def test_a_failing_case_names_its_step(check, project):
+    path = "tests/acceptance/test_a_book_is_found_again.py"
+    body = 'def test_a_book_is_found_again():\n    assert not "a book", "step 12, GET /books: answered 200"\n'
+    (case,) = check("tests", project | {path: body}).cases
+    assert (case.passed, case.step, case.reason) == (False, 12, "step 12, GET /books: answered 200")
 
 
 def test_a_failing_contract_names_its_file_alone(check, project):
