@@ -72,7 +72,8 @@ def choose_mutants(
     sources: Mapping[str, str], *, most: int, shared: frozenset[str] = frozenset()
 ) -> tuple[Mutant, ...]:
     """At most ``most``, the same for the same sources, every kind of handler in turn. Of what handlers share, a third
-    as many as of the handlers: in a small project most of it answers questions that the specification never asks."""
+    as many as of the handlers, and none where there are none: most of it answers questions that a small specification
+    never asks."""
     # By its own file, so that a change in one file plants no other bugs in the rest.
     digests = {path: hashlib.sha256(source.encode()).hexdigest() for path, source in sources.items()}
     classes: dict[str, list[Seed]] = defaultdict(list)
@@ -85,7 +86,8 @@ def choose_mutants(
         )
     turns = chain.from_iterable(zip_longest(*(classes[name] for name in sorted(classes))))
     every = [seed for seed in turns if seed is not None]
-    room = sum(seed.path not in shared for seed in every) // 3 or most
+    own = sum(seed.path not in shared for seed in every)
+    room = (own // 3 or most) if own else 0
     common = [seed for seed in every if seed.path in shared][:room]
     chosen = [seed for seed in every if seed.path not in shared or seed in common][:most]
     return tuple(plant(sources[seed.path], seed) for seed in chosen)

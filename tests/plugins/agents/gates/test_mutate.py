@@ -75,3 +75,9 @@ def test_of_what_handlers_share_a_third_as_many_bugs_are_planted() -> None:
     own = sum(mutant.path == "app/routes/card.py" for mutant in chosen)
     assert own > 0
     assert len(chosen) - own == own // 3
+
+
+def test_where_there_are_no_handlers_nothing_is_planted_in_what_they_would_share() -> None:
+    source = "def f(a):\n    return a == 1\n"
+    assert choose_mutants({"app/rows.py": source}, most=40)
+    assert not choose_mutants({"app/rows.py": source}, most=40, shared=frozenset({"app/rows.py"}))
