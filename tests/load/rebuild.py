@@ -22,7 +22,7 @@ from factory_core.kernel import supervisor
 
 ROOT = Path(__file__).parents[2]
 STUDIO = [sys.executable, "-m", "factory_core.kernel.cli"]
-BAR, LARGE = 0.25, 8
+BAR, LARGE = 0.25, 20
 ENTITY, FIELD = "  Milestone: {name: text(1..40)}\n", "\n    note: text(1..200)?"
 OTHER_NAMES = ("Checkpoint", "Waypoint")
 """What is added instead of Milestone, each to the specification as it was, for two samples more."""
