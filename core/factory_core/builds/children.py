@@ -11,8 +11,12 @@ from factory_core.builds.record import TaskRecord
 from factory_core.builds.rounds import OWN_BEHAVIOURS
 from factory_core.builds.schemas import Assignment, NewEdge, NewTask
 from factory_core.contracts.agent import Outcome, Spawn, Tools
+from factory_core.contracts.plan import MERGER, QUIET
 
 __all__ = ["children_of", "tools_used", "with_failure", "without_forgery"]
+
+OWN_AGENTS = QUIET | {MERGER, "harvester", "planner"}
+"""What the runner does itself, for the plan alone."""
 
 
 def children_of(
@@ -42,15 +46,24 @@ def children_of(
 
 
 def without_forgery(agent: str, outcome: Outcome) -> Outcome:
-    """A failure when the agent asks for tasks under names that are the studio's own; else the outcome itself."""
-    asked = {part for spawn in outcome.spawn for part in spawn.behaviour.split("/")}
-    forged = sorted(asked & OWN_BEHAVIOURS)
+    """A failure, with its gates and findings, when the agent asks for tasks of the studio's own, by name or by agent, or
+    under what is no name; else the outcome itself."""
+    forged = [spawn for spawn in outcome.spawn if _forged(spawn)]
     if not forged:
         return outcome
-    return Outcome(
-        failure=f"The agent {agent!r} asked for tasks called {', '.join(forged)}, and only the studio adds such. Give the "
-        "behaviour of its Spawn another name."
+    asked = ", ".join(sorted({f"{spawn.behaviour}/{spawn.n} of {spawn.agent}" for spawn in forged}))
+    why = (
+        f"The agent {agent!r} asked for {asked}. A Spawn needs a behaviour without slashes that is none of the studio's "
+        f"({', '.join(sorted(OWN_BEHAVIOURS))}), a whole number, and an agent that is none of the studio's "
+        f"({', '.join(sorted(OWN_AGENTS))})."
     )
+    return Outcome(gates=outcome.gates, findings=outcome.findings, failure=why)
+
+
+def _forged(spawn: Spawn) -> bool:
+    number: object = spawn.n  # nothing has checked it yet
+    named = "/" not in spawn.behaviour and type(number) is int
+    return not named or spawn.behaviour in OWN_BEHAVIOURS or spawn.agent in OWN_AGENTS
 
 
 def with_failure(record: TaskRecord, failure: str) -> TaskRecord:

@@ -125,7 +125,7 @@ def settle_rounds(
     known: BuildKnowledge, states: Mapping[str, TaskState], records: Mapping[str, TaskRecord]
 ) -> Verified:
     """Choose the round that counts: the last that passed, else the last that came to its end, else the planned one."""
-    there = set(states)
+    there = {task for task in states if known.task(task) is None}  # no later round is planned
     planned = verifying_tasks(known.plan.tasks, known.template)
     merges = settle_merges(known, states, records)
     if not planned:
@@ -140,7 +140,7 @@ def settle_rounds(
     # A fixer that had nothing to offer is the last word of a failed build, so what it says stays.
     dropped |= {each.fixer for each in rounds[place + 1 :] if chosen.passed(records)}
     # What an audit found is said with the halt; the round's own audit looks at what is delivered.
-    dropped |= {task for task in records if f"/{AUDIT}/" in task}
+    dropped |= {task for task in records if f"/{AUDIT}/" in task and known.task(task) is None}
     findings = [
         _told(number, each, records, place) for number, each in enumerate(rounds) if each is not chosen
     ]

@@ -100,8 +100,9 @@ AGAIN = "again"
 
 
 class Spawn(Struct, frozen=True, kw_only=True):
-    """A further task, inserted with the parent's commit as ``<parent>/<behaviour>/<n>``. The names of the studio's own
-    behaviours (``debugger``, ``verify``, ``retry``, ``optimizer``, ``confirm``, ``audit``) are refused."""
+    """A further task, inserted with the parent's commit as ``<parent>/<behaviour>/<n>``. Refused are slashes, the
+    names of the studio's own behaviours (``debugger``, ``verify``, ``retry``, ``optimizer``, ``confirm``, ``audit``) and of
+    its own agents (``planner``, ``merger``, ``harvester``, ``coordinator``, ``barrier``)."""
 
     behaviour: str
     n: int

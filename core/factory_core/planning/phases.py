@@ -99,7 +99,8 @@ def _lay(graph: Graph, phase: Phase, coordinators: dict[str, list[str]]) -> Stag
     for task in phase.tasks:
         name = graph.add(
             PlannedTask(
-                id=f"{phase.name}/{task.name}",
+                # A name with a slash could pass for a task that the studio adds, such as "audit/verify/1".
+                id="/".join(name.replace("/", "-") for name in (phase.name, task.name)),
                 agent=COORDINATOR,
                 title=task.name.replace("_", " "),
                 team="",

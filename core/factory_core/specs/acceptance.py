@@ -35,8 +35,9 @@ class Stage(Struct, frozen=True):
     default: str | None
     paths: Collection[str]
     """First segments of all paths that answer, such as ``/cards``; empty when that is not known."""
-    rows: Lookup[str, Entity]
-    """What a call such as ``POST /cards`` or ``PATCH /cards/{id}`` takes and answers."""
+    rows: Lookup[str, Entity | None]
+    """What a call such as ``POST /cards`` or ``PATCH /cards/{id}`` takes and answers; None where it is declared to do
+    something else."""
     links: Links
     notes: Notes
 
@@ -45,7 +46,7 @@ def read_acceptance(
     tree: Tree | None,
     roles: tuple[Role, ...],
     paths: Collection[str],
-    rows: Lookup[str, Entity],
+    rows: Lookup[str, Entity | None],
     links: Links,
     notes: Notes,
 ) -> tuple[AcceptanceCase, ...]:
@@ -148,8 +149,11 @@ def check_path(step: Step, tree: Tree, stage: Stage) -> None:
 
 def check_fields(step: Step, mapping: Mapping, stage: Stage) -> None:
     """Warn of keys that the entity does not have, where the story expects a success."""
-    head, *rest = step.path.partition("?")[0].strip("/").split("/")
-    entity = stage.rows.get(f"{step.method} /{'/'.join([head, *('{id}' for _ in rest)])}")
+    path = step.path.partition("?")[0]
+    head, *rest = path.strip("/").split("/")
+    one = f"{step.method} /{'/'.join([head, *('{id}' for _ in rest)])}"
+    exact = f"{step.method} {path}"
+    entity = stage.rows.get(exact if exact in stage.rows else one)
     if entity is None or not (step.status is None or step.status in SUCCESSES):
         return
     known = [*BUILT_IN, *(field.name for field in entity.fields)]

@@ -248,16 +248,14 @@ def paths_of(entities: dict[str, Entity], endpoints: tuple[Endpoint, ...]) -> se
     return {entity.path for entity in entities.values()} | declared | {f"/{path}" for path in RESERVED_PATHS}
 
 
-def rows_of(entities: dict[str, Entity], endpoints: tuple[Endpoint, ...]) -> dict[str, Entity]:
-    """The entity whose row a call takes or answers, unless the call is declared to do something else."""
-    calls: dict[str, Entity] = {}
+def rows_of(entities: dict[str, Entity], endpoints: tuple[Endpoint, ...]) -> dict[str, Entity | None]:
+    """The entity whose row a call takes or answers; None where the call is declared to do something else."""
+    calls: dict[str, Entity | None] = {}
     for entity in entities.values():
         one = f"{entity.path}/{{id}}"
         calls |= dict.fromkeys((f"POST {entity.path}", f"GET {one}", f"PATCH {one}"), entity)
     other = [each for each in endpoints if each.call in (CrudCall.ACTION, CrudCall.STUB)]
-    for endpoint in other:
-        calls.pop(f"{endpoint.method} {endpoint.path}", None)
-    return calls
+    return calls | dict.fromkeys(f"{endpoint.method} {endpoint.path}" for endpoint in other)
 
 
 def parts_of(blueprint: Blueprint, entities: dict[str, Entity]) -> set[str]:

@@ -148,11 +148,14 @@ def test_cases_have_names_of_their_own(complaints, blueprint):
         ("{post: /notes, body: {titel: x}}", None),
         ("{post: /weather, body: {titel: x}}", None),
         ("{get: /cards, expect: {body: {items: []}}}", None),
+        ("{get: /cards/summary, expect: {body: {total: 3}}}", None),
     ],
 )
 def test_a_key_that_the_entity_lacks_is_a_warning_where_a_success_is_expected(reading, step, hint):
     text = "project: {name: T}\nentities: {Card: {title: text}, Note: {title: text?}}\n"
-    text += "endpoints: {POST /notes: {creates: Note}, POST /weather: {}}\nacceptance:\n"
+    text += (
+        "endpoints: {POST /notes: {creates: Note}, POST /weather: {}, GET /cards/summary: {}}\nacceptance:\n"
+    )
     found = reading(f"{text}  - {{name: a, steps: [{step}]}}\n")
     assert found.blueprint is not None
     about = [problem for problem in found.problems if problem.code == "no-such-field"]

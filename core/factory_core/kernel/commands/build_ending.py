@@ -98,10 +98,7 @@ def show_ending(console: Console, ending: Ending, seconds: float) -> None:
         mark = said("✓", style="green") if gate.passed else said("✗", style="bold red")
         limit = f" (limit {gate.limit})" if gate.limit else ""
         console.print(mark, said(f"{gate.name}: {gate.figure}{limit}"))
-    for case in ending.failed_cases[:MOST_CASES]:
-        why = f": {case.reason}" if case.reason else ""
-        told = said(f"{case.name} (line {case.line}){why}")
-        console.print(said("✗", style="bold red"), told, soft_wrap=True)
+    _show_cases(console, ending.failed_cases)
     if ending.counts:
         console.print(
             said("specification: " + ", ".join(f"{n} {state}" for state, n in ending.counts.items()))
@@ -117,6 +114,15 @@ def show_ending(console: Console, ending: Ending, seconds: float) -> None:
     if ending.state is BuildState.CANCELLED:
         console.print(said(f"To resume: studio builds retry {ending.build}"), soft_wrap=True)
         console.print(said("Finished work is remembered, also by a new build."))
+
+
+def _show_cases(console: Console, cases: tuple[AcceptanceRow, ...]) -> None:
+    for case in cases[:MOST_CASES]:
+        why = (f": {case.reason}" if case.reason else "") if case.ran else ": did not run"
+        told = said(f"{case.name} (line {case.line}){why}")
+        console.print(said("✗", style="bold red"), told, soft_wrap=True)
+    if len(cases) > MOST_CASES:
+        console.print(said(f"… {len(cases) - MOST_CASES} more cases in BUILD_REPORT.md"))
 
 
 def _requirements(ending: Ending) -> Table:

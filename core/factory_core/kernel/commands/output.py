@@ -19,6 +19,6 @@ def open_console(*, stderr: bool = False) -> Console:
     from rich.console import Console  # heavy, as for --help
 
     console = Console(stderr=stderr)
-    if not console.is_terminal:
+    if not console.file.isatty():
         console.width = shutil.get_terminal_size((PIPE_WIDTH, console.height)).columns
     return console

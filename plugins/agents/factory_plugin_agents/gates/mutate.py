@@ -86,8 +86,7 @@ def choose_mutants(
         )
     turns = chain.from_iterable(zip_longest(*(classes[name] for name in sorted(classes))))
     every = [seed for seed in turns if seed is not None]
-    own = sum(seed.path not in shared for seed in every)
-    room = (own // 3 or most) if own else 0
+    room = sum(seed.path not in shared for seed in every) // 3
     common = [seed for seed in every if seed.path in shared][:room]
     chosen = [seed for seed in every if seed.path not in shared or seed in common][:most]
     return tuple(plant(sources[seed.path], seed) for seed in chosen)
